@@ -1,0 +1,2 @@
+# cmake -B build -G Ninja -C .cmake/debug.cmake
+set(CMAKE_BUILD_TYPE Debug CACHE STRING "")

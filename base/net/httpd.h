@@ -1,0 +1,55 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/net/loop.h"
+
+/* HTTP/1.1 server on the loop, over libmicrohttpd's epoll descriptor: no thread.  A request may be answered at
+ * once or any time later; waiting costs its connection and nothing else. */
+struct httpd;
+struct httpd_request;
+
+struct httpd_options {
+	const char *listen;          /* "127.0.0.1:8080", "[::]:8443", ":8080" (all addresses); port 0: any free one */
+	const char *cert, *key;      /* PEM; NULL: plain http.  Borrowed during the call only */
+	const char *client_ca;       /* PEM: a client certificate is asked for and verified if given; NULL: not asked */
+	unsigned max_connections;
+	size_t connection_memory;    /* bytes of each connection's buffer; 0: 16 KiB */
+	size_t body_max;             /* a larger request body is answered 413 */
+	int64_t idle_timeout_ms;     /* a connection on which nothing moves; not while a request waits for its answer */
+	/* Called once a request, its body complete.  Must answer, stream, or keep the request and do so later. */
+	void (*handle)(void *aux, struct httpd_request *request);
+	/* The client left before the answer (or the stream's end): the request is invalid after this returns.  Optional;
+	 * without it a later answer to a client that left is dropped silently. */
+	void (*gone)(void *aux, struct httpd_request *request);
+	void *aux;
+};
+
+int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options *options, struct error *err);
+void httpd_free(struct httpd *httpd);  /* ends all connections; NULL is fine */
+unsigned httpd_port(const struct httpd *httpd);
+
+/* Of the request; borrowed for its life. */
+const char *httpd_method(const struct httpd_request *request);
+const char *httpd_path(const struct httpd_request *request);              /* percent-decoded, no query */
+const char *httpd_query(const struct httpd_request *request, const char *key);   /* decoded; NULL: absent */
+const char *httpd_header(const struct httpd_request *request, const char *name); /* any case; NULL: absent */
+const char *httpd_body(const struct httpd_request *request, size_t *len);
+/* Subject of the client certificate that was verified ("CN=x"), or NULL. */
+const char *httpd_client_name(const struct httpd_request *request);
+void httpd_set_aux(struct httpd_request *request, void *aux);
+void *httpd_aux(const struct httpd_request *request);
+
+/* Each ends the request.  `headers` are "Name: value", end with NULL, may be NULL. */
+void httpd_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
+		  const void *body, size_t len);
+void httpd_abort(struct httpd_request *request);  /* closes the connection without a further byte */
+
+/* An answer in pieces (chunked): start, any number of writes, end (or abort: cut in the middle). */
+void httpd_stream_start(struct httpd_request *request, int status, const char *content_type, const char *const *headers);
+/* Copies.  What a slow reader has not taken piles up: `false` once more than 16 MiB wait, and then nothing was added. */
+bool httpd_stream_write(struct httpd_request *request, const void *bytes, size_t n);
+void httpd_stream_end(struct httpd_request *request);

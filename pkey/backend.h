@@ -1,0 +1,58 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "pkey/members.h"
+#include "pkey/pkey.h"
+
+/* What every way of changing a fabric's partitions promises (UFM, OpenSM, noop).
+ *
+ * All functions answer later, from the loop, never from inside the call, exactly once, and not at all after
+ * backend_free().  The caller keeps at most one of join and leave under way; lists may overlap a write and each other.
+ * Success of join or leave means "accepted": only a list that was started after it shows what became of it.
+ *
+ * Errors of a write: ERROR_RETRY (its outcome is unknown: it may still be applied), ERROR_AUTH (nothing was done),
+ * ERROR_INVALID (refused: this request will never be accepted), ERROR_GONE (refused because the fabric manager does
+ * not know a GUID or the like: may be accepted later), ERROR_LIMIT. */
+struct pkey_backend;
+
+typedef void pkey_done_fn(void *aux, const struct error *err);  /* NULL: accepted, listed, or alive */
+
+struct pkey_list_sink {
+	/* A member.  Called in the order of arrival, many times, before `done`; nothing may be concluded before `done`. */
+	void (*member)(void *aux, struct pkey pkey, const struct member *member);
+	/* A partition was seen, perhaps without members; optional. `listed_membership`: what the management partition gives
+	 * to everybody, -1 unknown. */
+	void (*partition)(void *aux, struct pkey pkey, int listed_membership);
+	pkey_done_fn *done;
+	void *aux;
+};
+
+struct pkey_backend_class {
+	const char *name;    /* "ufm", "opensm", "noop" */
+	size_t guids_max;    /* GUIDs a request may carry */
+	/* Joins `guids` (n > 0, borrowed until return) to the class.  Joining a member is fine and sets its membership. */
+	void (*join)(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
+		     pkey_done_fn *done, void *aux);
+	/* Removes them from the PKey.  Those that are no members, and a PKey that does not exist, are fine. */
+	void (*leave)(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n,
+		      pkey_done_fn *done, void *aux);
+	/* Members of one PKey, or of all with NULL.  A PKey that does not exist has no members.  Success only when the
+	 * answer was complete. */
+	void (*list)(struct pkey_backend *backend, const struct pkey *only, const struct pkey_list_sink *sink);
+	/* Is it there, are we let in, is it what we think it is? */
+	void (*probe)(struct pkey_backend *backend, pkey_done_fn *done, void *aux);
+	void (*free)(struct pkey_backend *backend);
+};
+
+struct pkey_backend {
+	const struct pkey_backend_class *class;
+};
+
+static inline void pkey_backend_free(struct pkey_backend *backend)
+{
+	if (backend)
+		backend->class->free(backend);
+}

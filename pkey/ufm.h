@@ -1,0 +1,34 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/net/http.h"
+#include "base/net/loop.h"
+#include "pkey/backend.h"
+#include "secrets/secrets.h"
+
+/* The backend for NVIDIA UFM's REST API.  Sends only what pkey/ufm_wire.h builds; keeps one write under way. */
+
+enum ufm_auth { UFM_AUTH_BASIC, UFM_AUTH_TOKEN, UFM_AUTH_MTLS };
+
+struct ufm_options {
+	const char *schema;       /* "https" or "http" */
+	const char *address;      /* host name or address (IPv6 with or without brackets) */
+	unsigned port;            /* 0: 443 or 80 */
+	const char *prefix;       /* NULL: by auth, /ufmRest, /ufmRestV3 (token) */
+	enum ufm_auth auth;
+	const char *tls_name;     /* NULL: the address */
+	bool insecure;            /* UFM_INSECURE_SKIP_VERIFY */
+	bool ip_over_ib;
+	int64_t timeout_ms;       /* of one write, probe, or one PKey's list; the list of all gets six times as long */
+};
+
+/* All of `options` is copied.  ERROR_INVALID: a bad address, or credentials that the auth method needs are missing. */
+int ufm_new(struct pkey_backend **ret, struct loop *loop, const struct ufm_options *options,
+	    const struct secrets *secrets, struct error *err);
+/* New credentials from now on, kept as they were on failure. */
+int ufm_set_secrets(struct pkey_backend *backend, const struct secrets *secrets, struct error *err);
+/* "6.19.3-1" as of the last probe, or "". */
+const char *ufm_version(const struct pkey_backend *backend);
