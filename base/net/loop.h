@@ -10,9 +10,10 @@
  * Timers live inside their owner and may be stopped and freed at any time, from any callback. */
 struct loop;
 
+/* Ignores SIGPIPE for the whole process: a peer that left is an error code, not the end. */
 int loop_new(struct loop **ret, struct error *err);
-void loop_free(struct loop *loop);  /* NULL is fine; timers still set are forgotten, io still open is a bug */
-void loop_run(struct loop *loop);   /* until loop_stop() */
+void loop_free(struct loop *loop); /* NULL is fine; timers still set are forgotten, io still open is a bug */
+void loop_run(struct loop *loop);  /* until loop_stop() */
 void loop_stop(struct loop *loop);
 
 /* Milliseconds of CLOCK_BOOTTIME: goes on while the machine sleeps.  Read anew at each call. */
@@ -22,30 +23,33 @@ int64_t loop_wall_ms(void);
 
 struct loop_timer {
 	struct loop *loop;
-	void (*fire)(struct loop_timer *timer);  /* container_of() gives the owner */
-	int64_t due_ms;      /* private from here on */
-	size_t place;        /* 1 + index in the heap; 0: not set */
+	void (*fire)(struct loop_timer *timer); /* container_of() gives the owner */
+	int64_t due_ms;                         /* private from here on */
+	uint64_t order;                         /* timers due at the same time fire in the order they were set */
+	size_t place;                           /* 1 + index in the heap; 0: not set */
 };
 void loop_timer_init(struct loop_timer *timer, struct loop *loop, void (*fire)(struct loop_timer *timer));
-void loop_timer_at(struct loop_timer *timer, int64_t due_ms);  /* replaces an earlier time; in the past: next turn */
+void loop_timer_at(struct loop_timer *timer, int64_t due_ms); /* replaces an earlier time; in the past: next turn */
 void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
-/* Readiness of a descriptor; level-triggered. */
+/* Readiness of a descriptor (socket, pipe, epoll ...; not a file, and one loop_io for a descriptor at a time);
+ * level-triggered.  An error or hang-up shows as whatever is wanted: the read or write then says which. */
 enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
 struct loop_io;
 struct loop_io *loop_io_new(struct loop *loop, int fd, void (*ready)(void *aux, int events), void *aux);
-void loop_io_want(struct loop_io *io, int events);  /* 0: nothing for now */
+void loop_io_want(struct loop_io *io, int events); /* 0: nothing for now */
 /* May be called from within its own callback; the descriptor may be closed right after.  NULL is fine. */
 void loop_io_free(struct loop_io *io);
 
-/* Called once at the end of every turn of the loop, after the callbacks of that turn: the place where the
- * service lets its engine act on what the turn brought.  One hook only. */
+/* Called once at the end of every turn of the loop, after the callbacks of that turn (io, jobs, signals, timers) and
+ * before it waits again: the place where the service lets its engine act on what the turn brought.  One hook only. */
 void loop_on_turn(struct loop *loop, void (*turn)(void *aux), void *aux);
 /* Makes the next turn come at once instead of waiting for events. */
 void loop_wake(struct loop *loop);
 
 void loop_on_signal(struct loop *loop, int signo, void (*caught)(void *aux, int signo), void *aux);
 
-/* Runs `job` in the worker pool and `done` on the loop afterwards. Both get `aux`.  loop_free() waits for jobs. */
+/* Runs `job` in the worker pool and `done` on the loop afterwards. Both get `aux`.  loop_free() waits for jobs and
+ * still calls their `done`, which then only frees what it was given. */
 void loop_work(struct loop *loop, void (*job)(void *aux), void (*done)(void *aux), void *aux);
