@@ -1,0 +1,205 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "guid/guid.h"
+#include "guid/pool.h"
+#include "pkey/members.h"
+#include "pkey/pkey.h"
+#include "ufmsync/kube/network.h"
+#include "ufmsync/kube/pod.h"
+#include "ufmsync/record.h"
+
+/* The core: which pod's interface holds which GUID in which PKeys, and what must be done next so that the fabric
+ * manager and the pods' annotations say so.  Pure: facts and `now` go in, actions come out; no I/O, no clock, no
+ * random number but `start`.  All times are milliseconds of one monotonic clock unless a name says wall.
+ *
+ *	facts -> engine_*(engine, ..., now)
+ *	while (engine_next(engine, now, &action)) carry it out;
+ *	call again at engine_deadline(engine), or after the next fact
+ *
+ * No call works longer than about a millisecond: long sweeps are cut into slices, and engine_deadline() is then at
+ * once.  The engine is a follower at birth: it takes facts, and gives, writes and removes nothing before
+ * engine_lead().  A leader that lost its Lease is freed and a new engine is fed anew: there is no way back.
+ *
+ * A request's answer may come late or never (the caller has its own deadline and then reports ERROR_RETRY). */
+struct engine;
+
+enum engine_policy { ENGINE_POLICY_NAMESPACE, ENGINE_POLICY_ANNOTATED, ENGINE_POLICY_ANY };  /* UFMSYNC_PKEY_POLICY */
+enum engine_gate { ENGINE_GATE_MEMBER, ENGINE_GATE_ASSIGNED };                               /* UFMSYNC_GATE */
+enum engine_orphans { ENGINE_ORPHANS_BRAKE, ENGINE_ORPHANS_REMOVE, ENGINE_ORPHANS_KEEP };    /* UFMSYNC_ORPHANS */
+
+struct engine_options {
+	struct guid first, last;                /* the pool's range */
+	uint64_t start;                         /* random: where the pool's cursor starts */
+	struct pkey_set pkeys;                  /* those this cluster may touch; never PKEY_MANAGEMENT */
+	enum engine_policy policy;
+	const char *const *shared_namespaces;   /* ends with NULL; copied */
+	struct pkey limited;                    /* DEFAULT_LIMITED_PARTITION; .v 0: none */
+	bool index0;                            /* of the primary membership */
+	enum engine_gate gate;
+	enum engine_orphans orphans;
+	bool adopt;                             /* UFMSYNC_ADOPT=annotation */
+	const struct record_keys *keys;         /* NULL: no records are read or written; borrowed */
+	int64_t rest_ms, rest_unsure_ms, rest_early_ms;
+	int64_t orphan_grace_ms, audit_ms, gather_ms;
+	int64_t write_timeout_ms;               /* UFM_TIMEOUT: how long a write of anybody may go on after it was sent */
+	size_t batch_max;                       /* GUIDs a write: at most 500 */
+	unsigned patches_max;                   /* annotation patches under way at a time */
+	int64_t wall_offset_ms;                 /* wall clock minus `now`, for a record's `since` */
+};
+void engine_options_init(struct engine_options *options);  /* every default of the design */
+
+struct engine *engine_new(const struct engine_options *options);  /* asserts that the range is valid */
+void engine_free(struct engine *engine);
+void engine_set_wall_offset(struct engine *engine, int64_t wall_offset_ms);
+
+/* --- facts from the API server --- */
+
+/* Each kind is listed before anything is given: begin, all that exist, end; later again after a lost watch.  What was
+ * known before `begin` and is not applied before `end` has vanished. */
+void engine_pods_begin(struct engine *engine, int64_t now);
+void engine_pods_end(struct engine *engine, int64_t now);
+/* Takes the pod over.  Only bound pods need come; host-network, finished and network-less ones may (they end or never
+ * begin an attachment). */
+void engine_pod_applied(struct engine *engine, struct pod *pod, int64_t now);
+/* The watch said DELETED; `last` (taken over) is the last state it knew.  It may only have finished: unless that is
+ * clear the engine asks with ENGINE_READ_POD. */
+void engine_pod_deleted(struct engine *engine, struct pod *last, int64_t now);
+
+enum engine_read { ENGINE_READ_FOUND, ENGINE_READ_GONE, ENGINE_READ_FAILED };
+/* Answers ENGINE_READ_POD.  FOUND: `pod` (taken over) has the uid that was asked for; a pod of that name with another
+ * uid, or none, is GONE (pod NULL). */
+void engine_pod_read(struct engine *engine, uint64_t id, enum engine_read how, struct pod *pod, int64_t now);
+
+void engine_networks_begin(struct engine *engine, int64_t now);
+void engine_networks_end(struct engine *engine, int64_t now);
+void engine_network_applied(struct engine *engine, struct network *network, int64_t now);  /* taken over */
+void engine_network_deleted(struct engine *engine, const char *namespace, const char *name, int64_t now);
+
+void engine_namespaces_begin(struct engine *engine, int64_t now);
+void engine_namespaces_end(struct engine *engine, int64_t now);
+void engine_namespace_applied(struct engine *engine, struct namespace_rule *rule, int64_t now);  /* taken over */
+void engine_namespace_deleted(struct engine *engine, const char *name, int64_t now);
+
+/* --- leadership --- */
+
+/* We hold the Lease.  No write is sent before `quiet_until` (a dead leader's last one may still land); `settled`: the
+ * Lease says that this cluster was settled before.  Once, ever. */
+void engine_lead(struct engine *engine, int64_t quiet_until, bool settled, int64_t now);
+bool engine_is_settled(const struct engine *engine);  /* to be remembered on the Lease */
+/* An operator has looked at the orphans: settles, releases the brake; what is an orphan now may be removed. */
+void engine_confirm(struct engine *engine, int64_t now);
+void engine_audit(struct engine *engine, int64_t now);  /* compare with the fabric manager now */
+
+/* --- answers --- */
+
+/* Of ENGINE_LIST `id`: members as they arrive, then the end.  NULL err: the list was complete. */
+void engine_listed_member(struct engine *engine, uint64_t id, struct pkey pkey, const struct member *member);
+void engine_list_done(struct engine *engine, uint64_t id, const struct error *err, int64_t now);
+/* Of ENGINE_JOIN or ENGINE_LEAVE `id`.  NULL err: accepted.  Kinds as in pkey/backend.h. */
+void engine_write_done(struct engine *engine, uint64_t id, const struct error *err, int64_t now);
+
+enum engine_patched {
+	ENGINE_PATCHED,
+	ENGINE_PATCH_STALE,    /* the pod is another than we thought: read again, decide anew */
+	ENGINE_PATCH_REFUSED,  /* this patch will never be accepted as the pod is now */
+	ENGINE_PATCH_GONE,
+	ENGINE_PATCH_RETRY,    /* it may have been applied or not */
+};
+/* Of ENGINE_PATCH `id`; `why` for the Event on REFUSED, else may be NULL. */
+void engine_patch_done(struct engine *engine, uint64_t id, enum engine_patched how, const char *why, int64_t now);
+
+/* --- what to do --- */
+
+enum engine_action_kind {
+	ENGINE_JOIN,       /* at most one JOIN or LEAVE is under way */
+	ENGINE_LEAVE,
+	ENGINE_LIST,       /* never two of the same PKey, nor an `all` beside another `all` */
+	ENGINE_PATCH,      /* never two of one pod */
+	ENGINE_READ_POD,
+	ENGINE_LIST_PODS,  /* list the pods anew: a network became ours while pods that name it were let go */
+	ENGINE_EVENT,      /* on a pod; not answered */
+};
+
+struct engine_action {
+	enum engine_action_kind kind;
+	uint64_t id;  /* of all but LIST_PODS and EVENT: to be given back with the answer; never used twice */
+	/* Texts and arrays are borrowed until the next call into the engine. */
+	union {
+		struct {
+			struct pkey_class class;  /* LEAVE: only the pkey counts */
+			const struct guid *guids;
+			size_t n;
+		} write;
+		struct {
+			bool all;
+			struct pkey pkey;  /* unless all */
+		} list;
+		struct {
+			const struct pod *pod;
+			const struct pod_publication *publications;
+			size_t n;
+			const char *record;  /* NULL: leave the annotation alone */
+		} patch;
+		struct {
+			const char *namespace, *name, *uid;
+		} read_pod;
+		struct {
+			const char *namespace, *name, *uid;
+			bool warning;
+			const char *reason;  /* one of the reasons of DESIGN / README: BadPKey, GUIDTaken ... */
+			const char *text;
+		} event;
+	};
+};
+
+bool engine_next(struct engine *engine, int64_t now, struct engine_action *action);  /* false: nothing to do now */
+int64_t engine_deadline(const struct engine *engine);  /* when to ask again without a new fact; INT64_MAX: never */
+
+/* --- what is --- */
+
+enum attachment_state {
+	ATTACHMENT_WANTED, ATTACHMENT_JOINING, ATTACHMENT_MEMBER, ATTACHMENT_PUBLISHED, ATTACHMENT_LEAVING,
+	ATTACHMENT_RESTING, ATTACHMENT_STATES
+};
+const char *attachment_state_name(enum attachment_state state);
+
+enum engine_brake { ENGINE_BRAKE_OFF, ENGINE_BRAKE_UNSETTLED, ENGINE_BRAKE_LATCHED };
+
+struct engine_status {
+	bool leading, synced, listed, settled;  /* synced: pods, networks, namespaces; listed: first complete list is in */
+	enum engine_brake brake;
+	uint64_t attachments[ATTACHMENT_STATES];
+	uint64_t blocked;                       /* WANTED that wait for something else than us: network, PKey, GUID */
+	uint64_t pods, networks;                /* kept in memory */
+	uint64_t orphans;                       /* in our range and PKeys, without an owner, not removed yet */
+	uint64_t foreign;                       /* left alone: came back after removal, or kept by UFMSYNC_ORPHANS */
+	uint64_t missing;                       /* memberships of members that the last list did not show */
+	uint64_t joins, leaves, lists, patches; /* actions handed out so far */
+	int64_t last_audit;                     /* when the last complete list ended; -1: never */
+	struct guid_pool_use pool;
+};
+void engine_status(const struct engine *engine, struct engine_status *status);
+
+/* One attachment as it is now; texts borrowed until the next call into the engine. */
+struct attachment_view {
+	const char *pod_namespace, *pod_name, *pod_uid, *node;
+	const char *network_namespace, *network_name, *interface;
+	enum pod_source source;
+	int index;
+	enum attachment_state state;
+	bool has_guid;
+	struct guid guid;
+	struct pkey_class memberships[RECORD_MEMBERSHIPS_MAX];
+	unsigned n_memberships;
+	int64_t since;              /* in this state */
+	const char *blocked_reason; /* the Event's reason it waits for ("NetworkNotFound"), or NULL */
+	const char *blocked_text;   /* a sentence for people, or NULL */
+};
+/* All attachments of all pods, resting ones included, in no promised order; for tests, status and the API.  Walks
+ * everything: not for the loop of a big cluster.  `visit` must not call into the engine. */
+void engine_each(const struct engine *engine, void (*visit)(void *aux, const struct attachment_view *view), void *aux);

@@ -1,0 +1,23 @@
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/net/loop.h"
+#include "ufmsync/kube/client.h"
+
+/* Events on pods (events.k8s.io/v1).  Best effort and bounded: at most 1000 wait, 10 a second go out after a burst of
+ * 100, the same (pod, reason, note) again within 10 minutes becomes a series (count), none is retried in a terminating
+ * namespace or after a 4xx. */
+struct kube_events;
+struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const char *controller, const char *instance);
+void kube_events_free(struct kube_events *events);
+
+struct kube_event {
+	const char *namespace, *pod, *uid;
+	bool warning;        /* else Normal */
+	const char *reason;  /* CamelCase */
+	const char *note;    /* at most 1024 bytes are sent */
+	const char *action;  /* "Join", "Publish"... */
+};
+void kube_events_say(struct kube_events *events, const struct kube_event *event);
+unsigned long kube_events_dropped(const struct kube_events *events);

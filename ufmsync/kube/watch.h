@@ -1,0 +1,35 @@
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/error.h"
+#include "base/net/loop.h"
+#include "ufmsync/kube/client.h"
+
+/* Keeps a reader informed of all objects of one kind, for ever: a list in streamed pages (one object at a time is in
+ * memory), then a watch with bookmarks from where the list ended; resumed when it ends, listed anew on 410; back-off
+ * with jitter on failure; timeoutSeconds random in 240-300; a stream on which nothing came for that long plus a margin
+ * is cut.  Order of calls: (begin applied* end (applied | deleted)*)*. */
+struct kube_watch;
+
+struct kube_watch_options {
+	const char *path;             /* "/api/v1/pods" */
+	const char *field_selector;   /* "spec.nodeName!=,status.phase!=Succeeded"; NULL: all */
+	unsigned page;                /* objects a page; 0: 500 */
+	/* A complete list begins: what is not `applied` before `end` does not exist any more. */
+	void (*begin)(void *aux);
+	void (*applied)(void *aux, const json_t *object);
+	void (*deleted)(void *aux, const json_t *object);  /* its last state; may only have left the selector */
+	void (*end)(void *aux);
+	/* Something failed and is tried again by itself: for the log and the metrics. NULL error: all is well again. */
+	void (*trouble)(void *aux, const struct error *err);
+	void *aux;
+	uint64_t random;              /* seed of jitter and timeouts */
+};
+
+struct kube_watch *kube_watch_new(struct loop *loop, struct kube *kube, const struct kube_watch_options *options);
+void kube_watch_free(struct kube_watch *watch);  /* NULL is fine; may be called from its callbacks */
+void kube_watch_restart(struct kube_watch *watch);  /* lists anew */
+bool kube_watch_is_synced(const struct kube_watch *watch);
