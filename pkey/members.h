@@ -23,6 +23,8 @@ const struct member *members_find(const struct members *members, struct guid gui
 size_t members_count(const struct members *members);
 /* In ascending order of GUID.  Starts with *at = 0; NULL at the end.  No change in between. */
 const struct member *members_next(const struct members *members, size_t *at);
+/* An *at for members_next() that starts with the first GUID not below `guid`: to go on after a change. */
+size_t members_from(const struct members *members, struct guid guid);
 
 /* Calls back in ascending order for each GUID that must be added (or added anew, as membership or index0 differ) and
  * each that must be removed so that `is` becomes `want`.  Linear in both. */

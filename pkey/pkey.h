@@ -27,11 +27,11 @@ bool membership_parse(enum membership *out, const char *text);
 struct pkey_set {
 	uint8_t bits[PKEY_COUNT / 8];
 };
-/* Blanks around the commas are fine; anything else that is not a PKey or an ascending range: false, and *bad (may be
- * NULL) is where it starts.  An empty text is the empty set. */
+/* Blanks and line ends around the items are fine; anything else that is not a PKey or an ascending range (an empty item
+ * too): false, *out as it was, and *bad (may be NULL) is where it starts.  An empty text is the empty set. */
 bool pkey_set_parse(struct pkey_set *out, const char *text, const char **bad);
 bool pkey_set_has(const struct pkey_set *set, struct pkey pkey);
-void pkey_set_add(struct pkey_set *set, struct pkey pkey);
+void pkey_set_add(struct pkey_set *set, struct pkey pkey);  /* 15 bits, also 0x7fff */
 
 /* What can be asked for in one request: all GUIDs of a request share it. */
 struct pkey_class {
