@@ -26,4 +26,4 @@ bool json_time_ms(int64_t *ms, const char *text);
 /* "2026-01-02T03:04:05.678000Z": exactly six fraction digits, what a MicroTime takes.  `out` holds 28 bytes. */
 void json_micro_time(char out[28], int64_t ms);
 
-void json_freep(json_t **value);  /* for __attribute__((cleanup(json_freep))) */
+void json_freep(json_t **value); /* for __attribute__((cleanup(json_freep))) */

@@ -14,35 +14,41 @@
  *	list of pods:   "metadata", "items/ *"        (without the blank)
  *	watch:          "" with `many`
  *	UFM's PKeys:    "* /guids/ *", "* /partition"
- * A value inside a wanted value is not delivered again.  What no pattern names is checked and skipped. */
+ * A value inside a wanted value is not delivered again, and one that several patterns name goes to the first of them.
+ * What no pattern names is checked and skipped.  No step of a pattern is empty, none longer than SCAN_KEY_MAX.
+ *
+ * Duplicate keys are let pass, and strings that are no UTF-8 (but not as a key for which a '*' stood): the parser of a
+ * wanted element sees those. */
 
 enum { SCAN_DEPTH_MAX = 64, SCAN_PATTERNS_MAX = 8, SCAN_STEPS_MAX = 4, SCAN_KEY_MAX = 256 };
 
 struct scan_value {
-	unsigned pattern;                    /* index into options.patterns */
-	const char *keys[SCAN_STEPS_MAX];    /* the actual key at each '*' that stood for an object's key (decoded, cut
+	unsigned pattern;                 /* index into options.patterns */
+	const char *keys[SCAN_STEPS_MAX]; /* the actual key at each '*' that stood for an object's key (decoded, cut
 	                                      * at SCAN_KEY_MAX: a longer one is an error), NULL for an array's index */
-	unsigned n_keys;                     /* number of '*' in the pattern */
-	const char *json;                    /* borrowed until the callback returns; NUL-terminated */
+	unsigned n_keys;                  /* number of '*' in the pattern */
+	const char *json;                 /* borrowed until the callback returns; NUL-terminated */
 	size_t len;
 };
 
-/* Returns 0, or -1 with err set: scanning ends with that error. */
+/* Returns 0, or -1 with err set: scanning ends with that error.  Must not feed or free the scanner. */
 typedef int scan_value_fn(void *aux, const struct scan_value *value, struct error *err);
 
 struct scan_options {
-	const char *patterns[SCAN_PATTERNS_MAX];  /* ends with NULL or at its maximum; borrowed for the scanner's life */
-	bool many;                                /* documents may follow each other (a watch); else one only */
-	size_t max_value;                         /* bytes of one wanted value; more is ERROR_LIMIT */
-	size_t max_total;                         /* bytes in all; 0: no limit (a watch) */
+	const char *patterns[SCAN_PATTERNS_MAX]; /* ends with NULL or at its maximum; borrowed for the scanner's life */
+	bool many;                               /* documents may follow each other (a watch); else one only */
+	size_t max_value;                        /* bytes of one wanted value; more is ERROR_LIMIT */
+	size_t max_total;                        /* bytes in all; 0: no limit (a watch) */
 	scan_value_fn *value;
 	void *aux;
 };
 
 struct scan;
 struct scan *scan_new(const struct scan_options *options);
-void scan_free(struct scan *scan);  /* NULL is fine */
-/* Any cut of the input gives the same calls.  After an error every further feed returns the same error. */
+void scan_free(struct scan *scan); /* NULL is fine */
+/* Any cut of the input gives the same calls and the same error.  Not JSON: ERROR_INVALID; too large, deep or long:
+ * ERROR_LIMIT.  After an error every further feed returns the same error. */
 int scan_feed(struct scan *scan, const char *bytes, size_t n, struct error *err);
-/* The input is over: an unfinished document (cut JSON) is ERROR_RETRY, none at all (unless `many`) too. */
+/* The input is over, nothing may be fed any more: an unfinished document (cut JSON) is ERROR_RETRY, none at all
+ * (unless `many`) too. */
 int scan_end(struct scan *scan, struct error *err);
