@@ -16,29 +16,35 @@ struct httpd_options {
 	const char *listen;          /* "127.0.0.1:8080", "[::]:8443", ":8080" (all addresses); port 0: any free one */
 	const char *cert, *key;      /* PEM; NULL: plain http.  Borrowed during the call only */
 	const char *client_ca;       /* PEM: a client certificate is asked for and verified if given; NULL: not asked */
-	unsigned max_connections;
+	unsigned max_connections;    /* further ones wait to be accepted; 0: 1024 */
 	size_t connection_memory;    /* bytes of each connection's buffer; 0: 16 KiB */
 	size_t body_max;             /* a larger request body is answered 413 */
-	int64_t idle_timeout_ms;     /* a connection on which nothing moves; not while a request waits for its answer */
+	int64_t idle_timeout_ms;     /* a connection on which nothing moves; not while a request waits for its answer.
+				      * Rounded up to seconds; 0: never */
 	/* Called once a request, its body complete.  Must answer, stream, or keep the request and do so later. */
 	void (*handle)(void *aux, struct httpd_request *request);
-	/* The client left before the answer (or the stream's end): the request is invalid after this returns.  Optional;
-	 * without it a later answer to a client that left is dropped silently. */
+	/* The client left before the answer (or the stream's end), or httpd_free() ends the connection: the request is
+	 * invalid after this returns.  A client that closes only its sending side counts as gone.  Optional; without it
+	 * a later answer to a client that left is dropped silently, and its connection is kept until then. */
 	void (*gone)(void *aux, struct httpd_request *request);
 	void *aux;
 };
 
 int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options *options, struct error *err);
-void httpd_free(struct httpd *httpd);  /* ends all connections; NULL is fine */
+/* Ends all connections, calling gone() for the requests still held (without gone() they are just invalid then).  Not
+ * from within handle() or gone().  NULL is fine. */
+void httpd_free(struct httpd *httpd);
 unsigned httpd_port(const struct httpd *httpd);
 
 /* Of the request; borrowed for its life. */
 const char *httpd_method(const struct httpd_request *request);
-const char *httpd_path(const struct httpd_request *request);              /* percent-decoded, no query */
-const char *httpd_query(const struct httpd_request *request, const char *key);   /* decoded; NULL: absent */
+/* Percent-decoded, without the query; "%00" stays as it is. */
+const char *httpd_path(const struct httpd_request *request);
+const char *httpd_query(const struct httpd_request *request, const char *key);   /* decoded; NULL: absent; "" for "?key" */
 const char *httpd_header(const struct httpd_request *request, const char *name); /* any case; NULL: absent */
 const char *httpd_body(const struct httpd_request *request, size_t *len);
-/* Subject of the client certificate that was verified ("CN=x"), or NULL. */
+/* Subject of the client certificate that was verified ("CN=x"), or NULL when none was shown; one that does not verify is
+ * answered 401 without calling handle(). */
 const char *httpd_client_name(const struct httpd_request *request);
 void httpd_set_aux(struct httpd_request *request, void *aux);
 void *httpd_aux(const struct httpd_request *request);
