@@ -56,6 +56,7 @@ void engine_options_init(struct engine_options *options);  /* every default of t
 struct engine *engine_new(const struct engine_options *options);  /* asserts that the range is valid */
 void engine_free(struct engine *engine);
 void engine_set_wall_offset(struct engine *engine, int64_t wall_offset_ms);
+void engine_set_keys(struct engine *engine, const struct record_keys *keys);  /* rotated; borrowed; may be NULL */
 
 /* --- facts from the API server --- */
 

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/error.h"
+#include "base/log.h"
+#include "pkey/ufm.h"
+#include "ufmsync/engine.h"
+#include "ufmsync/kube/lease.h"
+#include "ufmsync/settings.h"
+
+/* What the settings mean, checked once at start; each part of the service gets its own piece, const. */
+
+enum config_plugin { CONFIG_PLUGIN_UFM, CONFIG_PLUGIN_NOOP };
+
+struct config {
+	struct settings *settings; /* owned; the texts below are borrowed from it */
+	enum config_plugin plugin;
+	struct ufm_options ufm;
+	struct engine_options engine;    /* but for start and wall_offset_ms */
+	struct record_keys *record_keys; /* owned; NULL: none */
+	char **shared_namespaces;        /* owned; engine points to it */
+	struct lease_times lease;
+	const char *kubeconfig; /* NULL: in-cluster */
+	const char *lease_namespace;
+	char *identity; /* owned: node_uid, or host name and process id */
+	const char *health_listen;
+	enum log_level log_level;
+	enum log_format log_format;
+};
+
+/* ERROR_INVALID names setting, value, where it came from and what is accepted. */
+int config_load(struct config *config, const struct settings_source *source, struct error *err);
+void config_free(struct config *config);
+/* "90", "90s", "1500ms", "2m", "1h"; at most a year.  False for anything else. */
+bool config_duration(int64_t *ms, const char *text);

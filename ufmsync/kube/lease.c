@@ -1,0 +1,332 @@
+#include "ufmsync/kube/lease.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+
+struct lease {
+	struct loop *loop;
+	struct kube *kube;
+	struct lease_options options;
+	char *namespace, *name, *identity, *annotation;
+	struct loop_timer timer;
+	struct http_request *request;
+	json_t *object;    /* as last read or written; NULL: does not exist */
+	char *fingerprint; /* holder and renewal: changes whenever the holder is alive */
+	int64_t seen_ms;   /* when the fingerprint last changed */
+	bool leading, releasing, clean, troubled;
+	int64_t asked_ms;   /* when the write under way was sent */
+	int64_t renewed_ms; /* when the last write that succeeded was sent */
+	void (*released)(void *aux);
+	void *released_aux;
+};
+
+enum lease_step lease_decide(const struct lease_seen *seen, const char *identity)
+{
+	if (!seen->exists)
+		return LEASE_CREATE;
+	if (seen->holder[0] == '\0' || strcmp(seen->holder, identity) == 0)
+		return LEASE_TAKE;
+	return seen->unchanged_ms > seen->duration_ms ? LEASE_TAKE : LEASE_WAIT;
+}
+
+static void read_lease(struct lease *lease);
+static void write_lease(struct lease *lease, const char *method, const char *holder);
+
+static const char *object_holder(const struct lease *lease)
+{
+	const char *holder = json_str(lease->object, "spec", "holderIdentity", NULL);
+
+	return holder ? holder : "";
+}
+
+static const char *object_annotation(const struct lease *lease)
+{
+	return json_str(lease->object, "metadata", "annotations", lease->annotation, NULL);
+}
+
+const char *lease_holder(const struct lease *lease)
+{
+	return object_holder(lease);
+}
+
+static void remember(struct lease *lease, const json_t *object, int64_t now)
+{
+	json_t *copy = object ? json_deep_copy(object) : NULL;
+
+	json_decref(lease->object);
+	lease->object = copy;
+	const char *renewed = json_str(lease->object, "spec", "renewTime", NULL);
+	char *fingerprint = mem_printf("%s %s", object_holder(lease), renewed ? renewed : "");
+	if (!lease->fingerprint || strcmp(lease->fingerprint, fingerprint) != 0)
+		lease->seen_ms = now;
+	free(lease->fingerprint);
+	lease->fingerprint = fingerprint;
+}
+
+static void trouble(struct lease *lease, const struct error *err)
+{
+	if (!err && !lease->troubled)
+		return;
+	lease->troubled = err != NULL;
+	if (lease->options.trouble)
+		lease->options.trouble(lease->options.aux, err);
+}
+
+static void lose(struct lease *lease)
+{
+	if (!lease->leading)
+		return;
+	lease->leading = false;
+	lease->options.lost(lease->options.aux);
+}
+
+/* Sets the timer for the next step; a leader's deadline is watched on the way, since answers may never come. */
+static void schedule(struct lease *lease, int64_t now)
+{
+	int64_t next = now + lease->options.times.retry_ms;
+
+	if (lease->leading && next > lease->renewed_ms + lease->options.times.renew_deadline_ms)
+		next = lease->renewed_ms + lease->options.times.renew_deadline_ms;
+	loop_timer_at(&lease->timer, next);
+}
+
+static int64_t object_duration(const struct lease *lease)
+{
+	int64_t seconds = json_int(lease->object, 0, "spec", "leaseDurationSeconds", NULL);
+
+	return seconds > 0 && seconds < 86400 ? seconds * 1000 : lease->options.times.duration_ms;
+}
+
+static void decide(struct lease *lease, int64_t now)
+{
+	struct lease_seen seen = {
+		.exists = lease->object != NULL,
+		.holder = object_holder(lease),
+		.unchanged_ms = now - lease->seen_ms,
+		.duration_ms = object_duration(lease),
+	};
+
+	if (lease->leading && strcmp(seen.holder, lease->identity) != 0)
+		lose(lease);
+	/* Nobody held it: no write of anybody can still be on its way. */
+	lease->clean = !seen.exists || seen.holder[0] == '\0';
+	switch (lease_decide(&seen, lease->identity)) {
+	case LEASE_CREATE:
+		write_lease(lease, "POST", lease->identity);
+		return;
+	case LEASE_TAKE:
+		write_lease(lease, "PUT", lease->identity);
+		return;
+	case LEASE_WAIT:
+		schedule(lease, now);
+		return;
+	}
+}
+
+static void on_read(void *aux, const struct kube_reply *reply)
+{
+	struct lease *lease = aux;
+	int64_t now = loop_now_ms();
+
+	lease->request = NULL;
+	if (reply->error && reply->status != 404) {
+		trouble(lease, reply->error);
+		schedule(lease, now);
+		return;
+	}
+	trouble(lease, NULL);
+	remember(lease, reply->error ? NULL : reply->object, now);
+	decide(lease, now);
+}
+
+static void finish_release(struct lease *lease)
+{
+	void (*released)(void *aux) = lease->released;
+
+	lease->released = NULL;
+	if (released)
+		released(lease->released_aux);
+}
+
+static void on_written(void *aux, const struct kube_reply *reply)
+{
+	struct lease *lease = aux;
+	int64_t now = loop_now_ms();
+
+	lease->request = NULL;
+	if (lease->releasing) {
+		finish_release(lease);
+		return;
+	}
+	if (reply->error) {
+		trouble(lease, reply->status == 409 ? NULL : reply->error);
+		if (reply->status == 409 || reply->status == 404)
+			read_lease(lease); /* somebody was faster, or it was deleted */
+		else
+			schedule(lease, now);
+		return;
+	}
+	trouble(lease, NULL);
+	lease->renewed_ms = lease->asked_ms;
+	remember(lease, reply->object, now);
+	if (!lease->leading) {
+		lease->leading = true;
+		schedule(lease, now);
+		lease->options.leading(lease->options.aux, lease->clean ? now : now + lease->options.linger_ms,
+				       object_annotation(lease));
+		return;
+	}
+	schedule(lease, now);
+}
+
+static char *lease_path(const struct lease *lease, bool named)
+{
+	return mem_printf("/apis/coordination.k8s.io/v1/namespaces/%s/leases%s%s", lease->namespace, named ? "/" : "",
+			  named ? lease->name : "");
+}
+
+static void send(struct lease *lease, const char *method, const json_t *body, kube_done_fn *done)
+{
+	char *path = lease_path(lease, strcmp(method, "POST") != 0);
+	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+	struct kube_request_options options = {
+		.method = method,
+		.path = path,
+		.body = text,
+		.body_len = text ? strlen(text) : 0,
+		.timeout_ms = lease->options.times.renew_deadline_ms / 2,
+		.done = done,
+		.aux = lease,
+	};
+
+	lease->request = kube_send(lease->kube, &options);
+	free(text);
+	free(path);
+}
+
+static void read_lease(struct lease *lease)
+{
+	send(lease, "GET", NULL, on_read);
+}
+
+static void set_string(json_t *object, const char *key, const char *value)
+{
+	json_object_set_new(object, key, json_string(value));
+}
+
+static json_t *child(json_t *object, const char *key)
+{
+	if (!json_is_object(json_object_get(object, key)))
+		json_object_set_new(object, key, json_object());
+	return json_object_get(object, key);
+}
+
+/* Everything that others put on the Lease stays. */
+static void write_lease(struct lease *lease, const char *method, const char *holder)
+{
+	json_t *object = lease->object ? json_deep_copy(lease->object) : json_object();
+	json_t *metadata = child(object, "metadata"), *spec = child(object, "spec");
+	bool ours = strcmp(object_holder(lease), lease->identity) == 0;
+	char now[28];
+
+	set_string(object, "apiVersion", "coordination.k8s.io/v1");
+	set_string(object, "kind", "Lease");
+	set_string(metadata, "name", lease->name);
+	set_string(metadata, "namespace", lease->namespace);
+	const char *value = lease->leading && lease->options.annotate
+				    ? lease->options.annotate(lease->options.aux, object_annotation(lease))
+				    : NULL;
+	if (value)
+		set_string(child(metadata, "annotations"), lease->annotation, value);
+	json_micro_time(now, loop_wall_ms());
+	set_string(spec, "holderIdentity", holder);
+	set_string(spec, "renewTime", now);
+	json_object_set_new(spec, "leaseDurationSeconds", json_integer(lease->options.times.duration_ms / 1000));
+	if (!ours && holder[0] != '\0') {
+		set_string(spec, "acquireTime", now);
+		json_object_set_new(spec, "leaseTransitions",
+				    json_integer(json_int(lease->object, -1, "spec", "leaseTransitions", NULL) + 1));
+	}
+	lease->asked_ms = loop_now_ms();
+	send(lease, method, object, on_written);
+	json_decref(object);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	struct lease *lease = container_of(timer, struct lease, timer);
+	int64_t now = loop_now_ms();
+
+	if (lease->leading && now >= lease->renewed_ms + lease->options.times.renew_deadline_ms)
+		lose(lease);
+	if (lease->request) {
+		schedule(lease, now);
+		return;
+	}
+	if (lease->leading)
+		write_lease(lease, "PUT", lease->identity);
+	else
+		read_lease(lease);
+	/* An answer that never comes must not keep a leader from noticing that its time is over. */
+	if (lease->request)
+		schedule(lease, now);
+}
+
+struct lease *lease_new(struct loop *loop, struct kube *kube, const struct lease_options *options)
+{
+	struct lease *lease = mem_alloc(sizeof *lease);
+
+	lease->loop = loop;
+	lease->kube = kube;
+	lease->options = *options;
+	lease->namespace = mem_dup(options->namespace);
+	lease->name = mem_dup(options->name);
+	lease->identity = mem_dup(options->identity);
+	lease->annotation = mem_dup(options->annotation);
+	loop_timer_init(&lease->timer, loop, on_timer);
+	loop_timer_at(&lease->timer, 0);
+	return lease;
+}
+
+void lease_free(struct lease *lease)
+{
+	if (!lease)
+		return;
+	if (lease->request)
+		http_cancel(lease->request);
+	loop_timer_stop(&lease->timer);
+	json_decref(lease->object);
+	free(lease->fingerprint);
+	free(lease->namespace);
+	free(lease->name);
+	free(lease->identity);
+	free(lease->annotation);
+	free(lease);
+}
+
+bool lease_may_write(const struct lease *lease, int64_t now_ms)
+{
+	return lease->leading && !lease->releasing &&
+	       now_ms < lease->renewed_ms + lease->options.times.renew_deadline_ms;
+}
+
+void lease_release(struct lease *lease, void (*done)(void *aux), void *aux)
+{
+	bool held = lease->leading && lease->object;
+
+	if (lease->request)
+		http_cancel(lease->request);
+	lease->request = NULL;
+	loop_timer_stop(&lease->timer);
+	lease->releasing = true;
+	lease->released = done;
+	lease->released_aux = aux;
+	if (held)
+		write_lease(lease, "PUT", "");
+	else
+		finish_release(lease);
+}

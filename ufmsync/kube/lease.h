@@ -1,0 +1,56 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/net/loop.h"
+#include "ufmsync/kube/client.h"
+
+/* One leader by a coordination.k8s.io/v1 Lease.  Clocks of others are never compared with ours: a Lease counts as
+ * expired when it has not changed for its own duration as we saw it.  All times are loop_now_ms(), which goes on while
+ * the machine sleeps. */
+struct lease;
+
+struct lease_times {
+	int64_t duration_ms;       /* whole seconds; how long others leave a silent holder alone */
+	int64_t renew_deadline_ms; /* a holder that could not renew for so long has lost */
+	int64_t retry_ms;          /* between two tries to take or renew */
+};
+
+struct lease_options {
+	const char *namespace, *name, *identity;
+	const char *annotation; /* key of an annotation that the holder keeps on the Lease */
+	struct lease_times times;
+	int64_t linger_ms; /* how long a request of a holder that died may still go on */
+	/* We hold it.  Nothing may be written before `quiet_until`: the last holder may still be heard until then (now, after a
+	 * clean release).  `annotation`: its value, or NULL. */
+	void (*leading)(void *aux, int64_t quiet_until, const char *annotation);
+	void (*lost)(void *aux); /* somebody else may write from now on; the lease tries to come back by itself */
+	/* Before each renewal: the annotation's new value (copied), or NULL to leave it as it is. */
+	const char *(*annotate)(void *aux, const char *current);
+	void (*trouble)(void *aux, const struct error *err); /* tried again by itself; NULL: all is well again */
+	void *aux;
+};
+
+struct lease *lease_new(struct loop *loop, struct kube *kube,
+			const struct lease_options *options); /* texts are copied */
+void lease_free(struct lease *lease);                         /* does not release it; NULL is fine */
+
+/* Whether we hold it for sure at `now_ms`: to be asked right before each write, as the process may just have been
+ * stopped for an hour. */
+bool lease_may_write(const struct lease *lease, int64_t now_ms);
+const char *lease_holder(const struct lease *lease); /* who held it when last seen; "" nobody or not known */
+/* Gives it back, so that the next holder need not wait, and calls `done` (also when that failed).  The caller has
+ * finished its own writes. */
+void lease_release(struct lease *lease, void (*done)(void *aux), void *aux);
+
+/* The pure part.  What to do about a Lease as it was read. */
+enum lease_step { LEASE_WAIT, LEASE_CREATE, LEASE_TAKE };
+struct lease_seen {
+	bool exists;
+	const char *holder;   /* "" when nobody */
+	int64_t unchanged_ms; /* for how long it has looked like this to us */
+	int64_t duration_ms;  /* as it says */
+};
+enum lease_step lease_decide(const struct lease_seen *seen, const char *identity);

@@ -1,0 +1,357 @@
+#include "ufmsync/service.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "pkey/noop.h"
+#include "pkey/ufm.h"
+#include "ufmsync/service_parts.h"
+
+#define SETTLED_ANNOTATION "ufmsync.io/settled"
+/* What an operator writes there to say: I have looked at the orphans, remove them. */
+#define SETTLED_CONFIRM "confirm"
+
+enum {
+	ACTIONS_A_TURN = 64, /* then the loop looks at its descriptors again */
+	SECRETS_LOOK_MS = 5 * 1000,
+	LINGER_MARGIN_MS = 500, /* a request's own deadline fires a little late */
+};
+
+static void pump(void *aux);
+
+static uint64_t random_number(void)
+{
+	uint64_t n = 0;
+
+	if (getrandom(&n, sizeof n, 0) != (ssize_t)sizeof n)
+		n = (uint64_t)loop_wall_ms() * 0x9e3779b97f4a7c15u;
+	return n;
+}
+
+static void start_engine(struct service *service)
+{
+	struct engine_options options = service->config->engine;
+
+	options.start = random_number();
+	options.wall_offset_ms = loop_wall_ms() - loop_now_ms();
+	if (service->record_keys)
+		options.keys = service->record_keys;
+	engine_free(service->engine);
+	service->engine = engine_new(&options);
+	service->generation++;
+}
+
+/* --- the Lease --- */
+
+/* "settled" is true of one range of GUIDs only: with another range the next orphans are somebody else's. */
+static void settled_prefix(const struct service *service, char *out, size_t size)
+{
+	char first[GUID_TEXT_MAX], last[GUID_TEXT_MAX];
+
+	snprintf(out, size, "%s-%s ", guid_format(first, service->config->engine.first),
+		 guid_format(last, service->config->engine.last));
+}
+
+static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
+{
+	struct service *service = aux;
+	int64_t now = loop_now_ms();
+	char prefix[64], wait[32];
+
+	settled_prefix(service, prefix, sizeof prefix);
+	bool settled = annotation && strncmp(annotation, prefix, strlen(prefix)) == 0;
+	snprintf(wait, sizeof wait, "%" PRId64, quiet_until > now ? quiet_until - now : 0);
+	log_say(LOG_INFO, "LEADING",
+		LOG_FIELDS({ "identity", service->config->identity }, { "first_write_in_ms", wait },
+			   { "settled", settled ? "yes" : "no" }),
+		"this replica leads");
+	engine_lead(service->engine, quiet_until, settled, now);
+	if (annotation && strcmp(annotation, SETTLED_CONFIRM) == 0)
+		engine_confirm(service->engine, now);
+}
+
+static void on_lost(void *aux)
+{
+	struct service *service = aux;
+
+	if (service->stopping)
+		return;
+	log_say(LOG_WARN, "LEADER_LOST", LOG_FIELDS({ "holder", lease_holder(service->lease) }),
+		"the Lease could not be renewed in time; nothing is written until it is ours again");
+	start_engine(service);
+	service->listed = false;
+	for (int kind = 0; kind < SERVICE_KINDS; kind++)
+		kube_watch_restart(service->watches[kind]);
+}
+
+static const char *annotate(void *aux, const char *current)
+{
+	struct service *service = aux;
+	static char value[128];
+	char prefix[64], time[28];
+
+	if (current && strcmp(current, SETTLED_CONFIRM) == 0) {
+		engine_confirm(service->engine, loop_now_ms());
+		log_say(LOG_INFO, "ORPHANS_CONFIRMED", NULL,
+			"an operator confirmed: orphans are removed, the brake is off");
+	}
+	settled_prefix(service, prefix, sizeof prefix);
+	if (!engine_is_settled(service->engine) || (current && strncmp(current, prefix, strlen(prefix)) == 0))
+		return NULL;
+	json_micro_time(time, loop_wall_ms());
+	snprintf(value, sizeof value, "%s%s", prefix, time);
+	return value;
+}
+
+static void lease_trouble(void *aux, const struct error *err)
+{
+	struct service *service = aux;
+
+	if (!err)
+		log_say(LOG_INFO, "LEASE_BACK", NULL, "the Lease can be read and renewed again");
+	else
+		log_limited(&service->kube_limit, 5, LOG_WARN,
+			    err->kind == ERROR_AUTH ? "KUBE_FORBIDDEN" : "KUBE_UNREACHABLE",
+			    LOG_FIELDS({ "kind", error_kind_name(err->kind) }), "Lease: %s", err->text);
+}
+
+/* --- credentials --- */
+
+static int take_secrets(struct service *service, const struct secrets *secrets, struct error *err)
+{
+	const char *text = secrets_get(secrets, SECRET_RECORD_KEY);
+	struct record_keys *keys = NULL;
+
+	if (text && record_keys_parse(&keys, text, err) < 0)
+		return error_wrap(err, "UFMSYNC_RECORD_KEY");
+	if (service->config->plugin == CONFIG_PLUGIN_UFM && ufm_set_secrets(service->backend, secrets, err) < 0) {
+		record_keys_free(keys);
+		return -1;
+	}
+	engine_set_keys(service->engine, keys);
+	record_keys_free(service->record_keys);
+	service->record_keys = keys;
+	return 0;
+}
+
+static void look_for_secrets(struct loop_timer *timer)
+{
+	struct service *service = container_of(timer, struct service, secrets_timer);
+	const struct secrets *current =
+		service->secrets ? service->secrets : settings_secrets(service->config->settings);
+	struct secrets *fresh = NULL;
+	struct error err = { 0 };
+
+	loop_timer_at(timer, loop_now_ms() + SECRETS_LOOK_MS);
+	engine_set_wall_offset(service->engine, loop_wall_ms() - loop_now_ms());
+	if (!secrets_stale(current))
+		return;
+	if (settings_reload_secrets(service->config->settings, &fresh, &err) < 0 ||
+	    (!secrets_equal(current, fresh) && take_secrets(service, fresh, &err) < 0)) {
+		log_limited(&service->kube_limit, 5, LOG_ERROR, "SECRET_BAD", NULL,
+			    "the rotated Secret is not taken up, the old one stays in use: %s", err.text);
+		secrets_free(fresh);
+		return;
+	}
+	if (!secrets_equal(current, fresh))
+		log_say(LOG_INFO, "SECRET_ROTATED", NULL, "new credentials are in use");
+	secrets_free(service->secrets);
+	service->secrets = fresh;
+}
+
+/* --- the engine's turn --- */
+
+static void say_state(struct service *service)
+{
+	struct engine_status status;
+
+	engine_status(service->engine, &status);
+	if (status.listed && !service->listed) {
+		char n[24];
+		snprintf(n, sizeof n, "%" PRIu64, status.orphans);
+		log_say(LOG_INFO, "READY", LOG_FIELDS({ "orphans", n }, { "settled", status.settled ? "yes" : "no" }),
+			"pods and members are known; GUIDs are given from now on");
+	}
+	service->listed = status.listed;
+	if (status.brake == service->brake)
+		return;
+	service->brake = status.brake;
+	if (status.brake == ENGINE_BRAKE_OFF)
+		log_say(LOG_INFO, "ORPHANS_FREE", NULL, "orphans are removed again");
+	else
+		log_say(LOG_WARN, "ORPHANS_BRAKE", NULL,
+			"%s; nothing is removed: see that no other cluster uses this GUID range, then confirm by "
+			"setting the "
+			"annotation " SETTLED_ANNOTATION "=" SETTLED_CONFIRM " on the Lease",
+			status.brake == ENGINE_BRAKE_LATCHED
+				? "more than 10 and more than a quarter of the GUIDs in our range "
+				  "belong to no pod"
+				: "members of our range that belong to no pod were there at the start");
+}
+
+/* Runs once at the end of each turn of the loop: what the turn brought is acted on. */
+static void pump(void *aux)
+{
+	struct service *service = aux;
+	struct engine_action action;
+	int64_t now = loop_now_ms();
+	unsigned n = 0;
+
+	service->counts.turns++;
+	while (n < ACTIONS_A_TURN && engine_next(service->engine, now, &action)) {
+		service_act(service, &action);
+		n++;
+	}
+	say_state(service);
+	if (n == ACTIONS_A_TURN) {
+		loop_wake(service->loop);
+		return;
+	}
+	int64_t deadline = engine_deadline(service->engine);
+	if (deadline <= now)
+		loop_wake(service->loop);
+	else if (deadline < INT64_MAX)
+		loop_timer_at(&service->deadline, deadline);
+	else
+		loop_timer_stop(&service->deadline);
+}
+
+static void on_deadline(struct loop_timer *timer)
+{
+	(void)timer; /* the turn's end does the work */
+}
+
+/* --- life --- */
+
+static int start_kube(struct service *service, struct error *err)
+{
+	if (kube_config_load(&service->kube_config, service->config->kubeconfig, NULL, err) < 0)
+		return -1;
+	if (service->kube_config->insecure)
+		log_say(LOG_WARN, "KUBE_INSECURE", LOG_FIELDS({ "from", service->kube_config->origin }),
+			"insecure-skip-tls-verify: the API server's certificate is not verified");
+	return kube_new(&service->kube, service->loop, service->kube_config, "ufmsyncd/" UFMSYNC_VERSION, err);
+}
+
+static int start_backend(struct service *service, struct error *err)
+{
+	switch (service->config->plugin) {
+	case CONFIG_PLUGIN_NOOP:
+		service->backend = noop_new(service->loop);
+		return 0;
+	case CONFIG_PLUGIN_UFM:
+		return ufm_new(&service->backend, service->loop, &service->config->ufm,
+			       settings_secrets(service->config->settings), err);
+	}
+	return error_set(err, ERROR_INVALID, "no such plugin");
+}
+
+static void on_probed(void *aux, const struct error *err)
+{
+	struct service *service = aux;
+
+	if (err)
+		log_say(LOG_WARN, err->kind == ERROR_AUTH ? "FABRIC_LOGIN_REFUSED" : "FABRIC_UNREACHABLE",
+			LOG_FIELDS({ "kind", error_kind_name(err->kind) }), "%s", err->text);
+	else
+		log_say(LOG_INFO, "FABRIC_FOUND",
+			LOG_FIELDS({ "backend", service->backend->class->name },
+				   { "version", service->config->plugin == CONFIG_PLUGIN_UFM
+							? ufm_version(service->backend)
+							: NULL }),
+			"the fabric manager answers");
+}
+
+int service_new(struct service **ret, struct loop *loop, const struct config *config, struct error *err)
+{
+	struct service *service = mem_alloc(sizeof *service);
+
+	service->loop = loop;
+	service->config = config;
+	loop_timer_init(&service->deadline, loop, on_deadline);
+	loop_timer_init(&service->secrets_timer, loop, look_for_secrets);
+	loop_timer_init(&service->stop_timer, loop, NULL);
+	if (start_backend(service, err) < 0 || start_kube(service, err) < 0 || service_health_start(service, err) < 0) {
+		service_free(service);
+		return -1;
+	}
+	start_engine(service);
+	service->events = kube_events_new(loop, service->kube, "ufmsync.io/ufmsyncd", config->identity);
+	struct lease_options lease = {
+		.namespace = config->lease_namespace,
+		.name = "ufmsync-leader",
+		.identity = config->identity,
+		.annotation = SETTLED_ANNOTATION,
+		.times = config->lease,
+		.linger_ms = config->engine.write_timeout_ms + LINGER_MARGIN_MS,
+		.leading = on_leading,
+		.lost = on_lost,
+		.annotate = annotate,
+		.trouble = lease_trouble,
+		.aux = service,
+	};
+	service->lease = lease_new(loop, service->kube, &lease);
+	service_watch(service);
+	service->backend->class->probe(service->backend, on_probed, service);
+	loop_timer_at(&service->secrets_timer, loop_now_ms() + SECRETS_LOOK_MS);
+	loop_on_turn(loop, pump, service);
+	*ret = service;
+	return 0;
+}
+
+static void released(void *aux)
+{
+	struct service *service = aux;
+
+	log_say(LOG_INFO, "STOPPED", NULL, "the Lease is given back");
+	loop_stop(service->loop);
+}
+
+static void try_stop(struct loop_timer *timer)
+{
+	struct service *service = container_of(timer, struct service, stop_timer);
+
+	/* The write's own deadline ends this wait. */
+	if (service->writing)
+		loop_timer_at(timer, loop_now_ms() + 20);
+	else
+		lease_release(service->lease, released, service);
+}
+
+void service_stop(struct service *service)
+{
+	if (service->stopping)
+		return;
+	service->stopping = true;
+	log_say(LOG_INFO, "STOPPING", NULL, "the write under way is finished, then the Lease is given back");
+	loop_timer_init(&service->stop_timer, service->loop, try_stop);
+	loop_timer_at(&service->stop_timer, 0);
+}
+
+void service_free(struct service *service)
+{
+	if (!service)
+		return;
+	loop_on_turn(service->loop, NULL, NULL);
+	loop_timer_stop(&service->deadline);
+	loop_timer_stop(&service->secrets_timer);
+	loop_timer_stop(&service->stop_timer);
+	for (int kind = 0; kind < SERVICE_KINDS; kind++)
+		kube_watch_free(service->watches[kind]);
+	lease_free(service->lease);
+	kube_events_free(service->events);
+	pkey_backend_free(service->backend);
+	service_cancel_requests(service);
+	httpd_free(service->health);
+	kube_free(service->kube);
+	kube_config_free(service->kube_config);
+	engine_free(service->engine);
+	record_keys_free(service->record_keys);
+	secrets_free(service->secrets);
+	free(service);
+}

@@ -1,0 +1,78 @@
+#pragma once
+
+/* What the files service*.c share; nobody else includes this. */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "base/net/httpd.h"
+#include "base/net/loop.h"
+#include "pkey/backend.h"
+#include "ufmsync/config.h"
+#include "ufmsync/engine.h"
+#include "ufmsync/kube/client.h"
+#include "ufmsync/kube/event.h"
+#include "ufmsync/kube/lease.h"
+#include "ufmsync/kube/watch.h"
+#include "ufmsync/service.h"
+
+enum service_kind { SERVICE_PODS, SERVICE_NETWORKS, SERVICE_NAMESPACES, SERVICE_KINDS };
+
+struct service {
+	struct loop *loop;
+	const struct config *config;
+	struct kube_config *kube_config;
+	struct kube *kube;
+	struct kube_watch *watches[SERVICE_KINDS];
+	struct kube_events *events;
+	struct lease *lease;
+	struct pkey_backend *backend;
+	struct secrets *secrets;         /* as last taken up; NULL: those of the settings */
+	struct record_keys *record_keys; /* as last taken up; NULL: those of the config */
+	struct httpd *health;
+
+	struct engine *engine;
+	uint64_t generation;              /* of the engine: answers to an earlier one are dropped */
+	struct service_request *requests; /* under way */
+	bool writing;                     /* a write to the fabric manager is under way */
+	bool stopping;
+	enum engine_brake brake;         /* as last logged */
+	bool fabric_trouble, listed;     /* as last logged */
+	struct loop_timer deadline;      /* of the engine */
+	struct loop_timer stop_timer;    /* of a clean end */
+	struct loop_timer secrets_timer; /* looks for rotated credentials */
+	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit;
+
+	struct {
+		uint64_t write_ok, write_failed, list_ok, list_failed, patch_ok, patch_stale, patch_refused,
+			patch_failed;
+		uint64_t turns;
+	} counts;
+};
+
+/* service_facts.c: what is watched reaches the engine. */
+void service_watch(struct service *service);
+void service_read_pod(struct service *service, uint64_t id, const char *namespace, const char *name, const char *uid);
+
+/* service_actions.c: what the engine wants is carried out. */
+void service_act(struct service *service, const struct engine_action *action);
+void service_cancel_requests(struct service *service);
+
+/* A request to the API server or the fabric manager on behalf of the engine. */
+struct service_request {
+	struct service *service;
+	struct service_request *next, **slot;
+	uint64_t generation, id;
+	struct http_request *http; /* to the API server; else NULL */
+	char *uid;                 /* of the pod that is read or patched; else NULL */
+	bool join;                 /* of a write: join, else leave */
+	struct pkey pkey;
+	size_t n;
+};
+struct service_request *service_request_new(struct service *service, uint64_t id, const char *uid);
+void service_request_free(struct service_request *request);
+bool service_request_is_current(const struct service_request *request);
+
+/* service_health.c */
+int service_health_start(struct service *service, struct error *err);
