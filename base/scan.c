@@ -291,6 +291,14 @@ static enum event string_body(struct scan *scan, const char **p, const char *end
 	return scan->key_kept && end_key(scan) < 0 ? FAILED : MORE;
 }
 
+static int tell_begin(struct scan *scan, char first)
+{
+	bool has_key = scan->depth > 0 && (scan->objects & 1);
+
+	return scan->options.begin(scan->options.aux, scan->depth, has_key ? scan->stars[scan->depth - 1] : NULL, first,
+				   &scan->error);
+}
+
 static enum event begin_value(struct scan *scan, const char **p, const char *end, const char *base)
 {
 	uint8_t hit = scan->depth <= SCAN_STEPS_MAX ? scan->next & scan->ending[scan->depth] : 0;
@@ -301,6 +309,8 @@ static enum event begin_value(struct scan *scan, const char **p, const char *end
 		scan->wanted = (unsigned)__builtin_ctz(hit);
 		return WANTED;
 	}
+	if (scan->next && scan->options.begin && tell_begin(scan, c) < 0)
+		return FAILED;
 	switch (c) {
 	case '{':
 	case '[':

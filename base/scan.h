@@ -34,12 +34,18 @@ struct scan_value {
 /* Returns 0, or -1 with err set: scanning ends with that error.  Must not feed or free the scanner. */
 typedef int scan_value_fn(void *aux, const struct scan_value *value, struct error *err);
 
+/* The shape around what is wanted: called where a value begins that is not wanted itself but that some pattern's path
+ * leads to or through.  `depth` 0 is the document; `key` is NULL for it and for an array's element; `first` is the first
+ * byte, not yet checked.  So a reader notices an array that is empty, and one that stands where an object must. */
+typedef int scan_begin_fn(void *aux, unsigned depth, const char *key, char first, struct error *err);
+
 struct scan_options {
 	const char *patterns[SCAN_PATTERNS_MAX]; /* ends with NULL or at its maximum; borrowed for the scanner's life */
 	bool many;                               /* documents may follow each other (a watch); else one only */
 	size_t max_value;                        /* bytes of one wanted value; more is ERROR_LIMIT */
 	size_t max_total;                        /* bytes in all; 0: no limit (a watch) */
 	scan_value_fn *value;
+	scan_begin_fn *begin; /* may be NULL */
 	void *aux;
 };
 
