@@ -1,17 +1,15 @@
 #include "base/net/httpd.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/mem.h"
 #include "base/net/httpd_listen.h"
+#include "base/net/httpd_private.h"
 #include "base/net/httpd_tls.h"
 
 /* microhttpd runs on its own epoll descriptor, which is readable whenever it has something to do; the loop waits for
@@ -21,126 +19,9 @@
  * microhttpd closes no socket of a suspended connection, so the set never holds a stale descriptor. */
 
 enum {
-	STREAM_WAITING_MAX = 16 << 20,
-	STREAM_KEEP = 64 << 10, /* an emptied stream buffer larger than this is given back */
-	STREAM_BLOCK = 4096,    /* only for clients of HTTP/1.0, which know no chunks */
 	CONNECTION_MEMORY = 16 << 10,
 	CONNECTIONS_MAX = 1024,
 };
-
-struct httpd {
-	struct loop *loop;
-	struct MHD_Daemon *daemon;
-	struct loop_io *io, *left_io;
-	int left_fd; /* epoll set of the suspended connections; -1: nobody wants to know */
-	struct loop_timer timer;
-	struct httpd_request *requests;
-	size_t body_max;
-	unsigned port;
-	bool verify_clients, running;
-	bool again; /* MHD_run() has something to do that neither its descriptor nor its timeout shows */
-	void (*handle)(void *aux, struct httpd_request *request);
-	void (*gone)(void *aux, struct httpd_request *request);
-	void *aux;
-};
-
-/* Lives until both sides have let go of it: microhttpd (connection is NULL then) and the user of this module. */
-struct httpd_request {
-	struct httpd *httpd;
-	struct httpd_request *next, **link;
-	struct MHD_Connection *connection;
-	const char *method, *path;
-	char *client_name;
-	struct buf body;
-	size_t refused; /* body bytes read and thrown away because the body is too large */
-	bool handed;    /* handle() was called */
-	bool held;      /* the user may still answer */
-	bool suspended;
-	bool aborted; /* close the connection instead of going on */
-	bool ended;   /* of a stream: no more will be written */
-	unsigned status;
-	struct MHD_Response *response; /* until microhttpd has it */
-	struct buf stream;
-	size_t taken; /* of stream, by microhttpd */
-	void *user;
-};
-
-static void request_free(struct httpd_request *request)
-{
-	*request->link = request->next;
-	if (request->next)
-		request->next->link = request->link;
-	if (request->response)
-		MHD_destroy_response(request->response);
-	buf_free(&request->body);
-	buf_free(&request->stream);
-	free(request->client_name);
-	free(request);
-}
-
-static struct httpd_request *request_new(struct httpd *httpd, struct MHD_Connection *connection, const char *method,
-					 const char *path)
-{
-	struct httpd_request *request = mem_alloc(sizeof *request);
-
-	request->httpd = httpd;
-	request->connection = connection;
-	request->method = method;
-	request->path = path;
-	buf_init(&request->body, httpd->body_max);
-	buf_init(&request->stream, STREAM_WAITING_MAX);
-	request->next = httpd->requests;
-	request->link = &httpd->requests;
-	if (request->next)
-		request->next->link = &request->next;
-	httpd->requests = request;
-	return request;
-}
-
-static int request_fd(const struct httpd_request *request)
-{
-	return MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-}
-
-/* Only from within a callback of microhttpd for this very connection. */
-static void request_suspend(struct httpd_request *request)
-{
-	MHD_suspend_connection(request->connection);
-	request->suspended = true;
-	if (request->httpd->left_fd >= 0) {
-		struct epoll_event event = { .events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = request };
-
-		epoll_ctl(request->httpd->left_fd, EPOLL_CTL_ADD, request_fd(request), &event);
-	}
-}
-
-static void request_resume(struct httpd_request *request)
-{
-	if (!request->suspended)
-		return;
-	request->suspended = false;
-	if (request->httpd->left_fd >= 0)
-		epoll_ctl(request->httpd->left_fd, EPOLL_CTL_DEL, request_fd(request), NULL);
-	MHD_resume_connection(request->connection);
-	request->httpd->again = true;
-	loop_timer_at(&request->httpd->timer, loop_now_ms());
-}
-
-/* The user has said its last word.  Without a connection nobody else knows the request any more. */
-static void request_let_go(struct httpd_request *request)
-{
-	request->held = false;
-	if (request->connection)
-		request_resume(request);
-	else
-		request_free(request);
-}
-
-static void request_gone(struct httpd_request *request)
-{
-	request->held = false;
-	request->httpd->gone(request->httpd->aux, request);
-}
 
 static void on_left(void *aux, int ready)
 {
@@ -158,68 +39,18 @@ static void on_left(void *aux, int ready)
 			continue;
 		request->aborted = true;
 		if (request->held)
-			request_gone(request);
-		request_resume(request);
+			httpd_request_gone(request);
+		httpd_request_resume(request);
 	}
 	httpd->running = false;
-}
-
-static ssize_t on_more(void *cls, uint64_t position, char *out, size_t max)
-{
-	struct httpd_request *request = cls;
-	size_t n = request->stream.len - request->taken;
-
-	(void)position;
-	if (request->aborted)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
-	if (n == 0 && request->ended)
-		return MHD_CONTENT_READER_END_OF_STREAM;
-	if (n == 0) {
-		request_suspend(request);
-		return 0;
-	}
-	if (n > max)
-		n = max;
-	memcpy(out, request->stream.data + request->taken, n);
-	request->taken += n;
-	if (request->taken == request->stream.len) {
-		request->taken = 0;
-		buf_clear(&request->stream);
-		if (request->stream.cap > STREAM_KEEP)
-			buf_free(&request->stream);
-	}
-	return (ssize_t)n;
-}
-
-static void add_headers(struct MHD_Response *response, const char *content_type, const char *const *headers)
-{
-	if (content_type)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type);
-	for (size_t i = 0; headers && headers[i]; i++) {
-		const char *colon = strchr(headers[i], ':');
-
-		assert(colon);
-		char *name = mem_dup_n(headers[i], (size_t)(colon - headers[i]));
-		/* A value that would break out of its line is refused there and left out. */
-		MHD_add_response_header(response, name, colon + 1 + strspn(colon + 1, " "));
-		free(name);
-	}
-}
-
-static void set_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
-		       struct MHD_Response *response)
-{
-	assert(response && !request->response);
-	add_headers(response, content_type, headers);
-	request->response = response;
-	request->status = (unsigned)status;
 }
 
 /* An answer of our own, to a request that never reaches handle(). */
 static void refuse(struct httpd_request *request, int status, const char *text)
 {
-	set_answer(request, status, "text/plain", NULL,
-		   MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT));
+	httpd_set_answer(
+		request, status, "text/plain", NULL,
+		MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT));
 }
 
 /* A client that is still sending sees our 413 only if we go on reading, so some of what is too much is read; an
@@ -279,7 +110,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 
 	(void)version;
 	if (!request) {
-		request = request_new(cls, connection, method, url);
+		request = httpd_request_new(cls, connection, method, url);
 		*con_cls = request;
 		return request_start(request);
 	}
@@ -290,7 +121,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 	if (request->aborted)
 		return MHD_NO;
 	if (!request->response) {
-		request_suspend(request);
+		httpd_request_suspend(request);
 		return MHD_YES;
 	}
 	enum MHD_Result result = MHD_queue_response(connection, request->status, request->response);
@@ -314,8 +145,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	if (request->held && !request->httpd->gone)
 		return; /* freed when it is answered */
 	if (request->held)
-		request_gone(request);
-	request_free(request);
+		httpd_request_gone(request);
+	httpd_request_free(request);
 }
 
 /* At the limit of connections microhttpd does not listen; it does again at the run after the one that closed one. */
@@ -473,12 +304,12 @@ void httpd_free(struct httpd *httpd)
 	assert(!httpd->running);
 	/* microhttpd must not be stopped while a connection is suspended; nothing runs until it is stopped. */
 	for (struct httpd_request *request = httpd->requests; request; request = request->next)
-		request_resume(request);
+		httpd_request_resume(request);
 	loop_io_free(httpd->io);
 	if (httpd->daemon)
 		MHD_stop_daemon(httpd->daemon);
 	while (httpd->requests)
-		request_free(httpd->requests);
+		httpd_request_free(httpd->requests);
 	loop_timer_stop(&httpd->timer);
 	loop_io_free(httpd->left_io);
 	if (httpd->left_fd >= 0)
@@ -489,112 +320,4 @@ void httpd_free(struct httpd *httpd)
 unsigned httpd_port(const struct httpd *httpd)
 {
 	return httpd->port;
-}
-
-const char *httpd_method(const struct httpd_request *request)
-{
-	return request->connection ? request->method : "";
-}
-
-const char *httpd_path(const struct httpd_request *request)
-{
-	return request->connection ? request->path : "";
-}
-
-static const char *lookup(const struct httpd_request *request, enum MHD_ValueKind kind, const char *key)
-{
-	const char *value = NULL;
-	size_t len;
-
-	if (!request->connection ||
-	    MHD_lookup_connection_value_n(request->connection, kind, key, strlen(key), &value, &len) != MHD_YES)
-		return NULL;
-	return value ? value : "";
-}
-
-const char *httpd_query(const struct httpd_request *request, const char *key)
-{
-	return lookup(request, MHD_GET_ARGUMENT_KIND, key);
-}
-
-const char *httpd_header(const struct httpd_request *request, const char *name)
-{
-	return lookup(request, MHD_HEADER_KIND, name);
-}
-
-const char *httpd_body(const struct httpd_request *request, size_t *len)
-{
-	*len = request->body.len;
-	return request->body.data;
-}
-
-const char *httpd_client_name(const struct httpd_request *request)
-{
-	return request->client_name;
-}
-
-void httpd_set_aux(struct httpd_request *request, void *aux)
-{
-	request->user = aux;
-}
-
-void *httpd_aux(const struct httpd_request *request)
-{
-	return request->user;
-}
-
-void httpd_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
-		  const void *body, size_t len)
-{
-	assert(request->held);
-	if (request->connection)
-		set_answer(request, status, content_type, headers,
-			   MHD_create_response_from_buffer(len, (void *)(uintptr_t)body, MHD_RESPMEM_MUST_COPY));
-	request_let_go(request);
-}
-
-void httpd_abort(struct httpd_request *request)
-{
-	assert(request->held);
-	request->aborted = true;
-	/* Now, and below TLS: so that no closing word of it goes out either. */
-	if (request->connection)
-		shutdown(request_fd(request), SHUT_RDWR);
-	request_let_go(request);
-}
-
-void httpd_stream_start(struct httpd_request *request, int status, const char *content_type, const char *const *headers)
-{
-	assert(request->held);
-	if (!request->connection)
-		return;
-	set_answer(request, status, content_type, headers,
-		   MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, on_more, request, NULL));
-	request_resume(request);
-}
-
-bool httpd_stream_write(struct httpd_request *request, const void *bytes, size_t n)
-{
-	struct buf *stream = &request->stream;
-
-	assert(request->held && !request->ended);
-	if (!request->connection)
-		return true;
-	if (n > stream->max - (stream->len - request->taken))
-		return false;
-	if (n > stream->max - stream->len) {
-		stream->len -= request->taken;
-		memmove(stream->data, stream->data + request->taken, stream->len);
-		request->taken = 0;
-	}
-	buf_append(stream, bytes, n);
-	request_resume(request);
-	return true;
-}
-
-void httpd_stream_end(struct httpd_request *request)
-{
-	assert(request->held);
-	request->ended = true;
-	request_let_go(request);
 }

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <microhttpd.h>
+
+#include "base/buf.h"
+#include "base/net/httpd.h"
+
+/* What httpd.c (the server) and httpd_request.c (the life of a request and its answer) share. */
+
+struct httpd {
+	struct loop *loop;
+	struct MHD_Daemon *daemon;
+	struct loop_io *io, *left_io;
+	int left_fd; /* epoll set of the suspended connections; -1: nobody wants to know */
+	struct loop_timer timer;
+	struct httpd_request *requests;
+	size_t body_max;
+	unsigned port;
+	bool verify_clients, running;
+	bool again; /* MHD_run() has something to do that neither its descriptor nor its timeout shows */
+	void (*handle)(void *aux, struct httpd_request *request);
+	void (*gone)(void *aux, struct httpd_request *request);
+	void *aux;
+};
+
+/* Lives until both sides have let go of it: microhttpd (connection is NULL then) and the user of this module. */
+struct httpd_request {
+	struct httpd *httpd;
+	struct httpd_request *next, **link;
+	struct MHD_Connection *connection;
+	const char *method, *path;
+	char *client_name;
+	struct buf body;
+	size_t refused; /* body bytes read and thrown away because the body is too large */
+	bool handed;    /* handle() was called */
+	bool held;      /* the user may still answer */
+	bool suspended;
+	bool aborted; /* close the connection instead of going on */
+	bool ended;   /* of a stream: no more will be written */
+	unsigned status;
+	struct MHD_Response *response; /* until microhttpd has it */
+	struct buf stream;
+	size_t taken; /* of stream, by microhttpd */
+	void *user;
+};
+
+struct httpd_request *httpd_request_new(struct httpd *httpd, struct MHD_Connection *connection, const char *method,
+					const char *path);
+void httpd_request_free(struct httpd_request *request);
+/* Only from within a callback of microhttpd for this very connection. */
+void httpd_request_suspend(struct httpd_request *request);
+void httpd_request_resume(struct httpd_request *request); /* nothing happens when it is not suspended */
+void httpd_request_gone(struct httpd_request *request);   /* takes it from the user */
+/* The response is handed to microhttpd when it next asks for it. */
+void httpd_set_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
+		      struct MHD_Response *response);
