@@ -4,14 +4,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* The PKey value is pure, and it is part of what a network definition says: the one header of pkey/ that this folder
+ * includes (tests/layers names it). */
 #include "pkey/pkey.h"
 
 /* A NetworkAttachmentDefinition reduced to what matters to us.  Pure. */
 
 enum network_kind {
-	NETWORK_OTHER,       /* no ib-sriov in it: none of our business */
+	NETWORK_OTHER,       /* no ib-sriov in it (or no config at all: it lies on the nodes): none of our business */
 	NETWORK_IB,          /* type ib-sriov, or ufmsync around it, flat or in a conflist */
-	NETWORK_UNREADABLE,  /* the config is no JSON object: it cannot be said what it is */
+	NETWORK_UNREADABLE,  /* the config is no JSON object, or ufmsync around something else than ib-sriov */
 };
 
 enum network_pkey {
@@ -27,7 +29,7 @@ struct network {
 	enum network_pkey has_pkey;
 	struct pkey pkey;           /* NETWORK_PKEY_VALID */
 	char *pkey_text;            /* the definition's own text ("0x5", "1000"); bad ones cut at 64 bytes; NULL: none */
-	bool runtime_guid;          /* capabilities.infinibandGUID of the ib-sriov plugin is true */
+	bool runtime_guid;          /* capabilities.infinibandGUID of the plugin is true */
 	bool gated;                 /* the pod cannot start ungated: ibKubernetesEnabled, or the plugin type is ufmsync */
 	char *config_name;          /* `name` of the CNI config: all that a plugin learns of which network it runs for; "" */
 };
@@ -41,7 +43,7 @@ enum namespace_pkeys { NAMESPACE_PKEYS_ABSENT, NAMESPACE_PKEYS_SET, NAMESPACE_PK
 struct namespace_rule {
 	char *name;
 	enum namespace_pkeys has;
-	struct pkey_set *allowed;  /* NAMESPACE_PKEYS_SET; a bad one allows nothing */
+	struct pkey_set *allowed;  /* with NAMESPACE_PKEYS_SET, else NULL: a bad one allows nothing */
 	char *text;                /* the annotation, cut at 256 bytes; NULL when absent */
 };
 #define NAMESPACE_PKEYS_KEY "ufmsync.io/pkeys"

@@ -28,10 +28,13 @@ struct pod_network {
 	enum pod_wish wish;   /* infiniband-guid, else cni-args.guid.  BAD: present but no GUID, zero or all-ones */
 	struct guid guid;     /* with POD_WISH_GUID */
 	char *wish_text;      /* with POD_WISH_BAD, cut at 64 bytes; else NULL */
-	/* What already stands in cni-args, whoever wrote it. */
-	bool configured;      /* "mellanox.infiniband.app": "configured" */
-	char *pkey_text;      /* a string `pkey`, at most 64 bytes; a number in decimal; else NULL */
+	/* What already stands there, whoever wrote it.  A key that is said twice, with different values, stands for nothing. */
+	bool configured;      /* cni-args: "mellanox.infiniband.app": "configured" */
+	char *pkey_text;      /* cni-args.pkey: a string of at most 64 bytes, or the digits of a number; else NULL */
+	bool pkey_odd;        /* cni-args.pkey is there, but not as one string */
 	bool runtime_guid;    /* infiniband-guid is there */
+	/* The same GUIDs if they stand there exactly as they would be published; else zero. */
+	struct guid args_guid, request_guid;
 };
 
 struct pod {
@@ -46,10 +49,15 @@ struct pod {
 	bool migration_target;   /* label kubevirt.io/migrationJobUID */
 	struct pod_network *networks;  /* those of `networks` in order, then the default network */
 	size_t n_networks;
-	char *problem;        /* an annotation cannot be read: what and where, for the pod's owner; NULL when all is well */
+	/* An annotation cannot be read: what and where, for the pod's owner; NULL when all is well.  As multus refuses such
+	 * an annotation as a whole, none of its elements is among `networks`. */
+	char *problem;
 	/* The raw annotations, NULL when absent; needed to patch them.  May be dropped with pod_forget_texts(). */
 	char *networks_text, *default_text, *record_text;
 	bool texts_known;
+	bool record_odd;         /* the record holds a NUL, so there is no record_text although the annotation is there */
+	bool has_annotations;    /* any at all, whosever */
+	char *static_uid;        /* annotation kubernetes.io/config.hash: the uid by which CNI knows a static pod; NULL: none */
 };
 
 #define POD_NETWORKS_KEY "k8s.v1.cni.cncf.io/networks"
@@ -60,7 +68,7 @@ enum { POD_NETWORKS_MAX = 64 };  /* interfaces a pod may name; more is a problem
 /* From a Pod object of the API.  NULL when the object is no pod at all (no uid, namespace or name). */
 struct pod *pod_from_json(const json_t *object);
 /* Cheap look without parsing: may this pod concern us (either annotation or a record present)?  Others need not be
- * reduced at all. */
+ * reduced at all, unless they are known from before: an annotation may have been taken away. */
 bool pod_json_may_matter(const json_t *object);
 void pod_free(struct pod *pod);  /* NULL is fine */
 void pod_forget_texts(struct pod *pod);
@@ -75,12 +83,13 @@ struct pod_publication {
 	bool runtime_guid;      /* the definition has the capability infinibandGUID; ignored for the default network */
 };
 
-/* Whether the pod's annotations already say exactly this. */
+/* Whether the pod's annotations already say exactly this: pod_patch() would change none of them. */
 bool pod_is_published(const struct pod *pod, const struct pod_publication *publications, size_t n);
 
 /* Appends a JSON Patch (RFC 6902) whose `test` operations hold the pod's UID and the old text of every annotation that
  * is written (a missing one tests as null).  Short form becomes the JSON form; unknown fields, their order and the
  * spelling of their values stay.  `record`: text of POD_RECORD_KEY, NULL: leave it alone.  A pod without any annotation
- * map gets one.  ERROR_INVALID when a publication names an interface that the texts do not have. */
+ * map gets one.  The pod's texts must be known.  ERROR_INVALID when a publication names an interface that the texts do
+ * not have, ERROR_LIMIT when the buffer is too small. */
 int pod_patch(struct buf *patch, const struct pod *pod, const struct pod_publication *publications, size_t n,
 	      const char *record, struct error *err);
