@@ -165,19 +165,15 @@ bool json_time_ms(int64_t *ms, const char *text)
 
 void json_micro_time(char out[28], int64_t ms)
 {
-	const time_t last = 253402300799; /* second of the year 9999 */
-	time_t seconds = (time_t)(ms / 1000 - (ms % 1000 < 0));
-	int fraction = (int)(ms - (int64_t)seconds * 1000);
-	struct tm tm;
+	const int64_t last = 253402300799999; /* of the year 9999: 27 characters hold no more */
 
-	if (seconds < 0)
-		seconds = 0;
-	if (seconds > last)
-		seconds = last;
+	ms = ms < 0 ? 0 : ms > last ? last : ms;
+	time_t seconds = (time_t)(ms / 1000);
+	struct tm tm;
 	gmtime_r(&seconds, &tm);
-	snprintf(out, 28, "%04u-%02u-%02uT%02u:%02u:%02u.%03u000Z", (tm.tm_year + 1900u) % 10000,
-		 (tm.tm_mon + 1u) % 100, tm.tm_mday % 100u, tm.tm_hour % 100u, tm.tm_min % 100u, tm.tm_sec % 100u,
-		 (unsigned)fraction % 1000);
+	size_t n = strftime(out, 28, "%Y-%m-%dT%H:%M:%S", &tm);
+	assert(n == 19);
+	snprintf(out + n, 28 - n, ".%03u000Z", (unsigned)(ms % 1000));
 }
 
 void json_freep(json_t **value)

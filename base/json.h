@@ -23,7 +23,8 @@ int64_t json_int(const json_t *root, int64_t otherwise, ...) __attribute__((sent
 
 /* RFC 3339 as Kubernetes writes it ("2026-01-02T03:04:05Z", up to nine fraction digits) to ms since 1970. */
 bool json_time_ms(int64_t *ms, const char *text);
-/* "2026-01-02T03:04:05.678000Z": exactly six fraction digits, what a MicroTime takes.  `out` holds 28 bytes. */
+/* "2026-01-02T03:04:05.678000Z": exactly six fraction digits, what a MicroTime takes.  What lies before 1970 or behind
+ * 9999 becomes the nearest moment inside. */
 void json_micro_time(char out[28], int64_t ms);
 
 void json_freep(json_t **value); /* for __attribute__((cleanup(json_freep))) */
