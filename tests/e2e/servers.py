@@ -1,0 +1,351 @@
+"""The real processes that a scenario talks to, each ended by its own id."""
+import base64
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.parse
+
+POLL = 0.01
+
+
+class Failed(AssertionError):
+    pass
+
+
+def eventually(what, check, timeout=15.0):
+    """Waits until check() is true and returns what it gave; says what was last seen when it never is."""
+    end = time.monotonic() + timeout
+    seen = None
+    while True:
+        try:
+            seen = check()
+            if seen:
+                return seen
+        except (KeyError, IndexError, ValueError, Failed) as problem:
+            seen = repr(problem)
+        if time.monotonic() > end:
+            raise Failed("never came true within %g s: %s (last: %.600s)" % (timeout, what, seen))
+        time.sleep(POLL)
+
+
+def always(what, check, seconds):
+    """Fails as soon as check() is false."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if not check():
+            raise Failed("did not stay true for %g s: %s" % (seconds, what))
+        time.sleep(POLL)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Process:
+    """A child whose output goes to a file; killed with us."""
+
+    def __init__(self, name, argv, log, env=None):
+        self.name, self.log = name, log
+        with open(log, "ab") as out:
+            self.child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env)
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def end(self, timeout=15):
+        """SIGTERM; the exit code."""
+        if self.alive():
+            self.child.send_signal(signal.SIGTERM)
+        try:
+            return self.child.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise Failed("%s did not end within %d s of SIGTERM" % (self.name, timeout))
+
+    def kill(self):
+        if self.alive():
+            self.child.kill()
+        self.child.wait()
+
+    def output(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
+
+
+def wait_for_file(process, path, timeout=20):
+    end = time.monotonic() + timeout
+    while not os.path.exists(path) or os.path.getsize(path) == 0:
+        if not process.alive():
+            raise Failed("%s ended at its start:\n%s" % (process.name, process.output()[-2000:]))
+        if time.monotonic() > end:
+            raise Failed("%s did not write %s" % (process.name, path))
+        time.sleep(POLL)
+    with open(path) as f:
+        return f.read().strip()
+
+
+class Client:
+    """A small JSON client; one connection, opened anew when it broke."""
+
+    def __init__(self, host, port, context=None, headers=None):
+        self.host, self.port, self.context, self.headers = host, port, context, headers or {}
+        self.connection = None
+
+    def open(self):
+        if self.context:
+            return http.client.HTTPSConnection(self.host, self.port, timeout=30, context=self.context)
+        return http.client.HTTPConnection(self.host, self.port, timeout=30)
+
+    def raw(self, method, path, body=None, content_type="application/json"):
+        headers = dict(self.headers)
+        if body is not None:
+            headers["Content-Type"] = content_type
+            if not isinstance(body, (str, bytes)):
+                body = json.dumps(body)
+        for again in (True, False):
+            if self.connection is None:
+                self.connection = self.open()
+            try:
+                self.connection.request(method, path, body, headers)
+                answer = self.connection.getresponse()
+                return answer.status, answer.read()
+            except (http.client.HTTPException, OSError):
+                self.connection.close()
+                self.connection = None
+                if not again:
+                    raise
+
+    def call(self, method, path, body=None, content_type="application/json", expect=(200, 201, 202)):
+        status, data = self.raw(method, path, body, content_type)
+        if expect and status not in expect:
+            raise Failed("%s %s: HTTP %d: %.400s" % (method, path, status, data.decode(errors="replace")))
+        try:
+            return json.loads(data) if data else None
+        except ValueError:
+            return data.decode(errors="replace")
+
+
+class MockUfm:
+    """mock-ufm; the truth about the fabric's partitions is asked from its control endpoint."""
+    USER, PASSWORD, TOKEN = "admin", "ufm-password-7391", "ufm-token-5512"
+
+    def __init__(self, binaries, folder, name="ufm", schema="https", arguments=()):
+        self.cert = os.path.join(folder, name + ".crt")
+        port_file, control_file = (os.path.join(folder, name + end) for end in (".port", ".control"))
+        env = dict(os.environ, MOCK_UFM_USERNAME=self.USER, MOCK_UFM_PASSWORD=self.PASSWORD, MOCK_UFM_TOKEN=self.TOKEN)
+        argv = [os.path.join(binaries, "mock-ufm"), "--listen", "127.0.0.1:0", "--port-file", port_file,
+                "--control-listen", "127.0.0.1:0", "--control-port-file", control_file, "--exit-with-parent"]
+        argv += ["--write-cert", self.cert] if schema == "https" else ["--http"]
+        self.schema = schema
+        self.process = Process("mock-ufm", argv + list(arguments), os.path.join(folder, name + ".log"), env)
+        self.port = int(wait_for_file(self.process, port_file).split()[-1])
+        self.control = Client("127.0.0.1", int(wait_for_file(self.process, control_file).split()[-1]))
+
+    def end(self):
+        return self.process.end()
+
+
+class MockKube:
+    """mock-kube."""
+    kind = "mock"
+    TOKEN = "kube-token-8121"
+
+    def __init__(self, binaries, folder):
+        self.folder = folder
+        self.kubeconfig = os.path.join(folder, "kubeconfig")
+        port_file, control_file = (os.path.join(folder, "kube" + end) for end in (".port", ".control"))
+        env = dict(os.environ, MOCK_KUBE_TOKEN=self.TOKEN)
+        argv = [os.path.join(binaries, "mock-kube"), "--listen", "127.0.0.1:0", "--port-file", port_file,
+                "--control-listen", "127.0.0.1:0", "--control-port-file", control_file, "--exit-with-parent",
+                "--write-kubeconfig", self.kubeconfig]
+        self.process = Process("mock-kube", argv, os.path.join(folder, "kube.log"), env)
+        self.port = int(wait_for_file(self.process, port_file).split()[-1])
+        self.control = Client("127.0.0.1", int(wait_for_file(self.process, control_file).split()[-1]))
+        wait_for_file(self.process, self.kubeconfig)
+        self.client = client_of_kubeconfig(self.kubeconfig)
+
+    def end(self):
+        return self.process.end()
+
+
+def client_of_kubeconfig(path):
+    """Reads only what the servers of these tests write: one cluster, one user, JSON or plain YAML lines."""
+    fields = {}
+    with open(path) as f:
+        for line in f:
+            key, colon, value = line.strip().lstrip("- ").partition(":")
+            if colon and value.strip():
+                fields.setdefault(key.strip().strip('"'), value.strip().strip('",'))
+    url = urllib.parse.urlparse(fields["server"])
+    context = None
+    if url.scheme == "https":
+        context = ssl.create_default_context()
+        if "certificate-authority" in fields:
+            context.load_verify_locations(fields["certificate-authority"])
+        else:
+            context.load_verify_locations(cadata=base64.b64decode(fields["certificate-authority-data"]).decode())
+    headers = {"User-Agent": "e2e"}
+    if "token" in fields:
+        headers["Authorization"] = "Bearer " + fields["token"]
+    return Client(url.hostname, url.port, context, headers)
+
+
+def run_openssl(*argv):
+    subprocess.run(["openssl", *argv], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
+
+
+class RealKube:
+    """kube-apiserver and etcd of Debian on loopback (facts about their flags: README, tests)."""
+    kind = "real"
+    TOKEN = "kube-token-8121"
+
+    def __init__(self, folder):
+        apiserver = os.environ["KUBE_APISERVER"]
+        etcd = os.environ.get("ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
+        self.folder = folder
+        pki = os.path.join(folder, "pki")
+        os.makedirs(pki)
+        path = lambda name: os.path.join(pki, name)
+        self.make_certificates(path)
+        client_port, peer_port, self.port = free_port(), free_port(), free_port()
+        etcd_url = "http://127.0.0.1:%d" % client_port
+        peer_url = "http://127.0.0.1:%d" % peer_port
+        quiet = dict(os.environ, ETCD_UNSUPPORTED_ARCH="")
+        self.etcd = Process("etcd", [etcd, "--data-dir", os.path.join(folder, "etcd"), "--listen-client-urls", etcd_url,
+                                     "--advertise-client-urls", etcd_url, "--listen-peer-urls", peer_url,
+                                     "--initial-advertise-peer-urls", peer_url, "--initial-cluster",
+                                     "default=" + peer_url], os.path.join(folder, "etcd.log"), quiet)
+        self.process = Process("kube-apiserver", [
+            apiserver, "--etcd-servers=" + etcd_url, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+            "--secure-port=%d" % self.port, "--tls-cert-file=" + path("server.crt"),
+            "--tls-private-key-file=" + path("server.key"), "--client-ca-file=" + path("ca.crt"),
+            "--token-auth-file=" + path("tokens"), "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-account-signing-key-file=" + path("sa.key"), "--service-account-key-file=" + path("sa.key"),
+            "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=Node,RBAC",
+            "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount", "--cert-dir=" + pki,
+            "--profiling=false"], os.path.join(folder, "kube-apiserver.log"))
+        self.kubeconfig = os.path.join(folder, "kubeconfig")
+        with open(path("ca.crt"), "rb") as f:
+            ca = base64.b64encode(f.read()).decode()
+        with open(self.kubeconfig, "w") as f:
+            f.write("apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n"
+                    "    server: https://127.0.0.1:%d\n    certificate-authority-data: %s\n"
+                    "users:\n- name: u\n  user:\n    token: %s\ncontexts:\n- name: x\n  context:\n    cluster: c\n"
+                    "    user: u\ncurrent-context: x\n" % (self.port, ca, self.TOKEN))
+        self.client = client_of_kubeconfig(self.kubeconfig)
+        self.wait_ready()
+        self.install_crd()
+
+    def make_certificates(self, path):
+        with open(path("san"), "w") as f:
+            f.write("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n")
+        run_openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3",
+                    "-subj", "/CN=test-ca", "-keyout", path("ca.key"), "-out", path("ca.crt"))
+        run_openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
+                    "/CN=kube-apiserver", "-keyout", path("server.key"), "-out", path("server.csr"))
+        run_openssl("x509", "-req", "-in", path("server.csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key"),
+                    "-CAcreateserial", "-days", "3", "-extfile", path("san"), "-out", path("server.crt"))
+        run_openssl("genrsa", "-out", path("sa.key"), "2048")
+        with open(path("tokens"), "w") as f:
+            f.write('%s,admin,1,"system:masters"\n' % self.TOKEN)
+
+    def wait_ready(self):
+        def ready():
+            if not self.process.alive() or not self.etcd.alive():
+                raise RuntimeError("kube-apiserver or etcd ended:\n%s\n%s" % (self.process.output()[-3000:],
+                                                                               self.etcd.output()[-1000:]))
+            try:
+                return self.client.raw("GET", "/readyz")[0] == 200
+            except OSError:
+                return False
+        eventually("kube-apiserver is ready", ready, 60)
+
+    def install_crd(self):
+        self.client.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "network-attachment-definitions.k8s.cni.cncf.io"},
+            "spec": {"group": "k8s.cni.cncf.io", "scope": "Namespaced",
+                     "names": {"plural": "network-attachment-definitions", "singular": "network-attachment-definition",
+                               "kind": "NetworkAttachmentDefinition", "shortNames": ["net-attach-def"]},
+                     "versions": [{"name": "v1", "served": True, "storage": True,
+                                   "schema": {"openAPIV3Schema": {
+                                       "type": "object", "properties": {"spec": {
+                                           "type": "object", "properties": {"config": {"type": "string"}}}}}}}]}})
+        eventually("the NAD definition is served", lambda: self.client.raw(
+            "GET", "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions")[0] == 200, 30)
+
+    def end(self):
+        self.process.kill()
+        self.etcd.kill()
+
+
+class Daemon:
+    """One ufmsyncd."""
+
+    def __init__(self, world, settings):
+        self.world = world
+        self.env = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS"):
+            if name in os.environ:
+                self.env[name] = os.environ[name]
+        self.env.update({name: str(value) for name, value in settings.items() if value is not None})
+        self.health = int(self.env["UFMSYNC_HEALTH_LISTEN"].rpartition(":")[2])
+        world.daemons_started += 1
+        self.log = os.path.join(world.folder, "ufmsyncd.%d.log" % world.daemons_started)
+        argv = world.wrapper + [os.path.join(world.binaries, "ufmsyncd")]
+        self.process = Process("ufmsyncd", argv, self.log, self.env)
+
+    def get(self, path):
+        client = Client("127.0.0.1", self.health)
+        try:
+            return client.raw("GET", path)
+        except OSError as problem:
+            raise Failed("GET %s: %s" % (path, problem))
+        finally:
+            if client.connection:
+                client.connection.close()
+
+    def metric(self, name):
+        """Value of a metric line, its labels included in the name."""
+        for line in self.get("/metrics")[1].decode().splitlines():
+            if line.rpartition(" ")[0] == name:
+                return float(line.rpartition(" ")[2])
+        raise KeyError(name)
+
+    def wait_listed(self, timeout=30):
+        def listed():
+            if not self.process.alive():
+                raise RuntimeError("ufmsyncd ended:\n" + self.process.output()[-3000:])
+            return self.metric("ufmsync_listed") == 1
+        eventually("ufmsyncd knows pods and members", listed, timeout)
+
+    def lines(self):
+        found = []
+        for line in self.process.output().splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                found.append({"id": "", "message": line})
+        return found
+
+    def said(self, message_id):
+        return [line for line in self.lines() if line.get("id") == message_id]
+
+    def stop(self):
+        code = self.process.end()
+        if code != 0:
+            raise Failed("ufmsyncd ended with %d:\n%s" % (code, self.process.output()[-3000:]))
+
+    def kill(self):
+        self.process.kill()
