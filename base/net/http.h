@@ -13,14 +13,14 @@ struct http;
 
 /* How a server is trusted and how we show who we are.  All texts are PEM, borrowed during the call only. */
 struct http_tls {
-	const char *ca;          /* NULL: the system's CAs */
+	const char *ca; /* NULL: the system's CAs */
 	/* The server's leaf must be exactly this certificate; its name, chain and dates are then not compared
 	 * (whoever pins a certificate has decided). Wins over `ca`. */
 	const char *pin;
-	const char *name;        /* expect this name in the certificate (and send it as SNI) instead of the URL's host */
-	const char *cert, *key;  /* client certificate, or NULL */
-	bool tls12_at_most;      /* servers that ask for a client certificate by renegotiation */
-	bool insecure;           /* no verification at all: only where a user said so */
+	const char *name;       /* expect this name in the certificate (and send it as SNI) instead of the URL's host */
+	const char *cert, *key; /* client certificate, or NULL */
+	bool tls12_at_most;     /* servers that ask for a client certificate by renegotiation */
+	bool insecure;          /* no verification at all: only where a user said so */
 };
 
 struct http_options {
@@ -39,11 +39,11 @@ int http_set_tls(struct http *http, const struct http_tls *tls, struct error *er
 void http_drop_idle(struct http *http);
 
 struct http_reply {
-	int status;                /* 0: no answer came */
-	const char *content_type;  /* "" when absent; these are borrowed until `done` returns */
-	const char *location;      /* "" when absent */
-	int64_t retry_after_ms;    /* -1 when absent or not a number of seconds */
-	const char *body;          /* NUL-terminated; empty when `data` took it */
+	int status;               /* 0: no answer came */
+	const char *content_type; /* "" when absent; these are borrowed until `done` returns */
+	const char *location;     /* "" when absent */
+	int64_t retry_after_ms;   /* -1 when absent or not a number of seconds */
+	const char *body;         /* NUL-terminated; empty when `data` took it */
 	size_t body_len;
 	const struct error *error; /* NULL: an answer came whole, whatever its status.  ERROR_RETRY: unreachable, reset,
 				    * timed out, cut.  ERROR_AUTH: the server's certificate was refused, or ours.
@@ -54,14 +54,14 @@ struct http_reply {
 
 struct http_request;
 struct http_request_options {
-	const char *method;           /* "GET", "PATCH", ...; all texts are copied */
+	const char *method; /* "GET", "PATCH", ...; all texts are copied */
 	const char *url;
-	const char *const *headers;   /* "Name: value", ends with NULL; may be NULL.  May hold secrets: wiped after use */
-	const void *body;             /* NULL: none */
+	const char *const *headers; /* "Name: value", ends with NULL; may be NULL.  May hold secrets: wiped after use */
+	const void *body;           /* NULL: none */
 	size_t body_len;
-	int64_t timeout_ms;           /* of the whole exchange; 0: none (a watch) */
-	int64_t idle_timeout_ms;      /* nothing received for so long fails it; 0: none */
-	size_t body_max;              /* of the answer, in all; with `data` 0 means no limit */
+	int64_t timeout_ms;      /* of the whole exchange; 0: none (a watch) */
+	int64_t idle_timeout_ms; /* nothing received for so long fails it; 0: none */
+	size_t body_max;         /* of the answer, in all; with `data` 0 means no limit */
 	/* The status line and headers are in (final ones, not 1xx).  Optional. */
 	void (*head)(void *aux, int status);
 	/* Bytes of a 2xx answer's body as they arrive, at most 16 KiB a call; -1 with err ends the exchange.  Optional;
