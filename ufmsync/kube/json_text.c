@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 /* Every function here takes the place where a thing should start and returns where it ends, or NULL; `*bad` is then the
  * place at which the text stopped being JSON. */
@@ -209,27 +210,6 @@ static uint32_t read_escape(const char **p, const char *end)
 	return 0xfffd;
 }
 
-static char *put_utf8(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		*out++ = (char)c;
-		return out;
-	}
-	if (c < 0x800) {
-		*out++ = (char)(0xc0 | c >> 6);
-	} else {
-		if (c < 0x10000) {
-			*out++ = (char)(0xe0 | c >> 12);
-		} else {
-			*out++ = (char)(0xf0 | c >> 18);
-			*out++ = (char)(0x80 | (c >> 12 & 0x3f));
-		}
-		*out++ = (char)(0x80 | (c >> 6 & 0x3f));
-	}
-	*out++ = (char)(0x80 | (c & 0x3f));
-	return out;
-}
-
 char *json_span_string(struct json_span span)
 {
 	static const char plain[] = "\"\\/bfnrt", meaning[] = "\"\\/\b\f\n\r\t";
@@ -245,7 +225,7 @@ char *json_span_string(struct json_span span)
 		else if (*++p != 'u')
 			*out++ = meaning[strchr(plain, *p) - plain];
 		else if ((c = read_escape(&p, end)) != 0)
-			out = put_utf8(out, c);
+			out += utf8_put(out, c);
 		if (c == 0 || *p == '\0') {
 			free(string);
 			return NULL;
