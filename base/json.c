@@ -79,7 +79,7 @@ const char *json_str(const json_t *root, ...)
 	return text && strlen(text) == json_string_length(at) ? text : NULL;
 }
 
-bool json_bool(const json_t *root, bool otherwise, ...)
+bool json_bool(const json_t *root, int otherwise, ...)
 {
 	va_list keys;
 

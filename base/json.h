@@ -18,7 +18,7 @@ json_t *json_parse(const char *text, size_t len, struct error *err);
 json_t *json_at(const json_t *root, ...) __attribute__((sentinel));
 /* The string there, or NULL when absent or of another type.  Borrowed.  A string with an embedded NUL is NULL. */
 const char *json_str(const json_t *root, ...) __attribute__((sentinel));
-bool json_bool(const json_t *root, bool otherwise, ...) __attribute__((sentinel));
+bool json_bool(const json_t *root, int otherwise, ...) __attribute__((sentinel));
 int64_t json_int(const json_t *root, int64_t otherwise, ...) __attribute__((sentinel));
 
 /* RFC 3339 as Kubernetes writes it ("2026-01-02T03:04:05Z", up to nine fraction digits) to ms since 1970. */
