@@ -1,0 +1,38 @@
+#pragma once
+
+#include "base/net/http.h"
+
+/* One request of a test and all that was heard of it. */
+struct exchange {
+	struct http_request *request;
+	int heads, head_status;
+	size_t data_bytes, data_largest; /* through `data`, in all and at once */
+	unsigned data_sum;
+	int done;
+	int status;
+	bool sent, failed;
+	struct error error;
+	int64_t retry_after_ms;
+	char content_type[100], location[100];
+	char *body;
+	size_t body_len;
+	void (*on_head)(struct exchange *exchange);
+	void (*on_data)(struct exchange *exchange); /* may set `error` to fail the exchange */
+	void (*on_done)(struct exchange *exchange);
+	struct exchange *other; /* for these */
+};
+
+/* A loop and a client for each test: cmocka's setup and teardown. */
+extern struct loop *exchange_loop;
+extern struct http *exchange_http;
+int exchange_setup(void **state);
+int exchange_teardown(void **state);
+void exchange_renew_http(const struct http_options *options);
+
+/* Callbacks and aux of `options` are set here; NULL fields get a default (GET, 64 KiB, a minute). */
+void exchange_send(struct exchange *exchange, const struct http_request_options *options);
+void exchange_get(struct exchange *exchange, const char *base, const char *path);
+void exchange_stream(struct exchange *exchange, const char *base, const char *path); /* through `data` */
+void exchange_forget(struct exchange *exchange);                                     /* cancelled: is not waited for */
+void exchange_wait(void);                                                            /* until all are done */
+void exchange_free(struct exchange *exchange);
