@@ -58,7 +58,8 @@ char *guid_format(char out[GUID_TEXT_MAX], struct guid guid)
 
 	snprintf(out, GUID_TEXT_MAX, "%02x:%02x:%02x:%02x:%02x:%02x:%02x:%02x", (unsigned)(v >> 56 & 0xff),
 		 (unsigned)(v >> 48 & 0xff), (unsigned)(v >> 40 & 0xff), (unsigned)(v >> 32 & 0xff),
-		 (unsigned)(v >> 24 & 0xff), (unsigned)(v >> 16 & 0xff), (unsigned)(v >> 8 & 0xff), (unsigned)(v & 0xff));
+		 (unsigned)(v >> 24 & 0xff), (unsigned)(v >> 16 & 0xff), (unsigned)(v >> 8 & 0xff),
+		 (unsigned)(v & 0xff));
 	return out;
 }
 

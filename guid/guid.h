@@ -8,7 +8,7 @@ struct guid {
 	uint64_t v;
 };
 
-enum { GUID_TEXT_MAX = 24 };  /* "02:00:00:00:00:00:00:1a" and its NUL */
+enum { GUID_TEXT_MAX = 24 }; /* "02:00:00:00:00:00:00:1a" and its NUL */
 
 /* Exactly eight pairs of hexadecimal digits separated by ':', any letter case.  Zero and all-ones parse: whether a
  * GUID may be used is guid_usable()'s question. */
@@ -19,8 +19,8 @@ bool guid_parse_hex(struct guid *out, const char *text);
 bool guid_parse_any(struct guid *out, const char *text);
 
 /* Lower case.  Both return `out`. */
-char *guid_format(char out[GUID_TEXT_MAX], struct guid guid);      /* 02:00:00:00:00:00:00:1a */
-char *guid_format_hex(char out[GUID_TEXT_MAX], struct guid guid);  /* 020000000000001a */
+char *guid_format(char out[GUID_TEXT_MAX], struct guid guid);     /* 02:00:00:00:00:00:00:1a */
+char *guid_format_hex(char out[GUID_TEXT_MAX], struct guid guid); /* 020000000000001a */
 
 /* Zero and all-ones mean "no GUID" to hardware and drivers; nobody may ever hold them. */
 static inline bool guid_usable(struct guid guid)
