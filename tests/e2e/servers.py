@@ -154,6 +154,37 @@ class MockUfm:
     def end(self):
         return self.process.end()
 
+    def add(self, pkey, *guids, **more):
+        """Somebody else adds members behind our back."""
+        self.control.call("POST", "/control/members", dict({"pkey": pkey, "guids": list(guids)}, **more))
+
+    def forget(self, pkey, *guids):
+        self.control.call("DELETE", "/control/members", {"pkey": pkey, "guids": list(guids)})
+
+    def fault(self, action, times=0, match=None, **more):
+        """The next `times` matching requests (0: all until heal()) go wrong; see mock-ufm --help."""
+        rule = dict({"action": action, "times": times}, **more)
+        if match:
+            rule["match"] = match
+        self.control.call("POST", "/control/faults", rule)
+
+    def heal(self):
+        self.control.call("DELETE", "/control/faults")
+
+    def requests(self, **query):
+        """The log of requests, oldest first; writes="true" for writes only."""
+        path = "/control/log?limit=20000&" + urllib.parse.urlencode(query)
+        return self.control.call("GET", path)["requests"]
+
+    def writes(self):
+        return self.requests(writes="true")
+
+    def stats(self):
+        return self.control.call("GET", "/control/stats")
+
+    def latency(self, write_ms=0, read_ms=0):
+        self.control.call("POST", "/control/latency", {"write_ms": write_ms, "read_ms": read_ms})
+
 
 class MockKube:
     """mock-kube."""

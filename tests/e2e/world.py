@@ -167,10 +167,10 @@ class World:
     def members(self, pkey=None):
         """{(pkey, guid): {"membership", "index0"}} as UFM has it; guid as 16 hexadecimal digits."""
         found = {}
-        state = self.ufm.control.call("GET", "/control/state")
-        for key, partition in state["partitions"].items():
-            for member in partition["guids"]:
-                found[(int(key, 16), member["guid"])] = {"membership": member["membership"], "index0": member["index0"]}
+        for partition in self.ufm.control.call("GET", "/control/state")["partitions"]:
+            for member in partition["members"]:
+                found[(int(partition["pkey"], 16), member["guid"])] = {"membership": member["membership"],
+                                                                       "index0": member["index0"]}
         if pkey is not None:
             return {guid: value for (key, guid), value in found.items() if key == pkey}
         return found

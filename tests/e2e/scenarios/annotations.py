@@ -156,9 +156,9 @@ def annotation_that_cannot_be_read_is_told_to_the_pod(world):
 def foreign_annotation_edited_at_the_same_time_is_kept(world):
     world.nad("ib", objects.ib_config("0x5"))
     world.start()
-    world.ufm.control.call("POST", "/control/latency", {"write_ms": 300, "read_ms": 0})
+    world.ufm.latency(write_ms=300)
     world.pod("p", "ib", annotations={"other": "old"})
-    eventually("a write to UFM", lambda: world.ufm.control.call("GET", "/control/stats")["writes"] > 0)
+    eventually("a write to UFM", lambda: world.ufm.requests(operation="add"))
     world.annotate_pod("p", {"other": "new", "third": "party"})
     notes = world.published("p")["metadata"]["annotations"]
     expect_equal((notes["other"], notes["third"]), ("new", "party"), "others' annotations")

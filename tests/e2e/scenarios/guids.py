@@ -71,7 +71,7 @@ def resting_guid_is_refused_until_its_rest_is_over(world):
 def guid_that_ufm_lists_elsewhere_is_refused(world):
     world.nad("ib", objects.ib_config("0x5"))
     world.start_ufm()
-    world.ufm.control.call("POST", "/control/members", {"pkey": "0x9", "guid": objects.hex_guid(OWN)})
+    world.ufm.add("0x9", objects.hex_guid(OWN))
     world.start(UFM_PKEY_RANGE="0x1-0x8")
     world.pod("p", asks(OWN))
     world.event("p", "GUIDTaken")

@@ -132,4 +132,4 @@ def two_hundred_pods_at_once(world):
     guids = {world.guid(name, timeout=60) for name in names}
     expect_equal(len(guids), 200, "different GUIDs")
     expect_equal(set(world.members(5)), guids, "members")
-    expect_equal(world.ufm.control.call("GET", "/control/stats")["overlapping_writes"], 0, "overlapping writes")
+    expect_equal(world.ufm.stats()["overlapping_writes"], 0, "overlapping writes")
