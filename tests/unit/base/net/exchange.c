@@ -2,9 +2,13 @@
 #include "tests/unit/base/net/exchange.h"
 
 #include <assert.h>
+#include <setjmp.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 #include "base/mem.h"
 
@@ -144,4 +148,42 @@ void exchange_free(struct exchange *exchange)
 {
 	free(exchange->body);
 	exchange->body = NULL;
+}
+
+static void on_turn(void *aux)
+{
+	int *left = aux;
+
+	if (--*left > 0)
+		loop_wake(exchange_loop);
+	else
+		loop_stop(exchange_loop);
+}
+
+void exchange_turns(int n)
+{
+	loop_on_turn(exchange_loop, on_turn, &n);
+	loop_run(exchange_loop);
+	loop_on_turn(exchange_loop, NULL, NULL);
+}
+
+void exchange_assert_failed(const struct exchange *x, enum error_kind kind, const char *words)
+{
+	assert_int_equal(x->done, 1);
+	assert_true(x->failed);
+	if (x->error.kind != kind || !strstr(x->error.text, words))
+		fail_msg("got %s: %s", error_kind_name(x->error.kind), x->error.text);
+}
+
+void exchange_assert_answered(const struct exchange *x, int status, const char *body)
+{
+	assert_int_equal(x->done, 1);
+	if (x->failed)
+		fail_msg("%s: %s", error_kind_name(x->error.kind), x->error.text);
+	assert_true(x->sent);
+	assert_int_equal(x->status, status);
+	assert_int_equal(x->heads, 1);
+	assert_int_equal(x->head_status, status);
+	if (body)
+		assert_string_equal(x->body, body);
 }

@@ -36,3 +36,8 @@ void exchange_stream(struct exchange *exchange, const char *base, const char *pa
 void exchange_forget(struct exchange *exchange);                                     /* cancelled: is not waited for */
 void exchange_wait(void);                                                            /* until all are done */
 void exchange_free(struct exchange *exchange);
+void exchange_turns(int n); /* lets the loop turn so often */
+
+/* Fail the test with what was got instead. */
+void exchange_assert_answered(const struct exchange *exchange, int status, const char *body); /* NULL: any */
+void exchange_assert_failed(const struct exchange *exchange, enum error_kind kind, const char *words);

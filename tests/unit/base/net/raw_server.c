@@ -61,14 +61,14 @@ void raw_text(struct raw_peer *peer, const char *text)
 
 bool raw_read_request(struct raw_peer *peer)
 {
-	char *request = peer->seen->request, *length;
+	char *request = peer->request, *length;
 	size_t n = 0;
 
 	for (;;) {
 		char byte;
 		if (!raw_read(peer, &byte, 1))
 			return false;
-		assert(n + 1 < sizeof peer->seen->request);
+		assert(n + 1 < sizeof peer->request);
 		request[n++] = byte;
 		request[n] = '\0';
 		if (n >= 4 && strcmp(request + n - 4, "\r\n\r\n") == 0)
@@ -76,10 +76,11 @@ bool raw_read_request(struct raw_peer *peer)
 	}
 	length = strcasestr(request, "\r\nContent-Length:");
 	size_t body = length ? strtoul(length + 17, NULL, 10) : 0;
-	assert(n + body < sizeof peer->seen->request);
+	assert(n + body < sizeof peer->request);
 	if (!raw_read(peer, request + n, body))
 		return false;
 	request[n + body] = '\0';
+	memcpy(peer->seen->request, request, sizeof peer->seen->request);
 	atomic_fetch_add(&peer->seen->requests, 1);
 	return true;
 }
@@ -283,4 +284,33 @@ void raw_server_stop(struct raw_server *server)
 		;
 	close(server->release[1]);
 	munmap(server->seen, sizeof *server->seen);
+}
+
+void raw_serve_hello(struct raw_peer *peer)
+{
+	while (raw_read_request(peer))
+		raw_answer(peer, 200, "hello");
+}
+
+unsigned raw_big_sum(void)
+{
+	unsigned sum = 0;
+
+	for (size_t i = 0; i < RAW_BIG; i++)
+		sum = sum * 31 + (unsigned char)(i * 7 + (i >> 11));
+	return sum;
+}
+
+void raw_serve_big(struct raw_peer *peer)
+{
+	char head[100], *bytes = malloc(RAW_BIG);
+
+	for (size_t i = 0; i < RAW_BIG; i++)
+		bytes[i] = (char)(i * 7 + (i >> 11));
+	while (raw_read_request(peer)) {
+		snprintf(head, sizeof head, "HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n",
+			 strstr(peer->request, "/error") ? "500 Oh" : "200 OK", RAW_BIG);
+		raw_text(peer, head);
+		raw_write(peer, bytes, RAW_BIG);
+	}
 }

@@ -27,7 +27,8 @@ struct raw_peer {
 	SSL *ssl;   /* NULL: plain */
 	int number; /* 1 for the first connection */
 	struct raw_seen *seen;
-	int stop_fd; /* readable when released by raw_server_release() */
+	char request[16384]; /* the last one with its body */
+	int stop_fd;         /* readable when released by raw_server_release() */
 };
 
 struct raw_server_options {
@@ -62,3 +63,9 @@ void raw_wait(struct raw_peer *peer);                                 /* for raw
 void raw_hang(struct raw_peer *peer);                                 /* until the client closes */
 void raw_reset(struct raw_peer *peer);                                /* closes with RST */
 void raw_renegotiate(struct raw_peer *peer);
+
+/* Ready-made. */
+enum { RAW_BIG = 8 << 20 };
+void raw_serve_hello(struct raw_peer *peer); /* 200 "hello" to each request */
+void raw_serve_big(struct raw_peer *peer);   /* 200 and RAW_BIG bytes; 500 for /error */
+unsigned raw_big_sum(void);                  /* of these bytes, as exchange.data_sum */
