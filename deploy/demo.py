@@ -202,9 +202,8 @@ def keep(demo):
     say("\nIt goes on running. To look around:")
     say("  kubectl --kubeconfig %s get pods -A -o yaml" % demo.kube.kubeconfig)
     say("  curl -s http://127.0.0.1:%d/metrics" % demo.daemon.health)
-    say("  curl -s --cacert %s --resolve ... (or -k) -u %s https://127.0.0.1:%d/ufmRest/resources/pkeys?guids_data=true" % (
-        demo.ufm.cert, demo.ufm.USER, demo.ufm.port))
-    say("      the mock's password is " + demo.ufm.PASSWORD)
+    say("  curl -sk -u %s:%s 'https://127.0.0.1:%d/ufmRest/resources/pkeys?guids_data=true'" % (
+        demo.ufm.USER, demo.ufm.PASSWORD, demo.ufm.port))
     say("  curl -s http://127.0.0.1:%d/control          what the mock UFM can be told to do wrong" % demo.ufm.control.port)
     say("  tail -f %s" % demo.daemon.log)
     say("To stop it: Ctrl-C here, or kill %d" % os.getpid())

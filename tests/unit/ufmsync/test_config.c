@@ -1,0 +1,241 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "ufmsync/config.h"
+
+static char *const least[] = { (char *)"DAEMON_SM_PLUGIN=noop", (char *)"K8S_NODE=n1", (char *)"POD_UID=u1", NULL };
+
+enum { ENVIRONMENT_MAX = 16 };
+
+/* The least a configuration needs, and besides it `more` (ends with NULL), later entries standing first. */
+static int load(struct config *config, struct error *err, char *const *more, int argc, char **argv)
+{
+	char *environ_[ENVIRONMENT_MAX + 1] = { 0 };
+	size_t n = 0;
+
+	for (; more && more[n]; n++)
+		environ_[n] = more[n];
+	for (size_t i = 0; least[i]; i++) {
+		size_t name = (size_t)(strchr(least[i], '=') - least[i]) + 1;
+		bool given = false;
+		for (size_t j = 0; j < n; j++)
+			given = given || strncmp(environ_[j], least[i], name) == 0;
+		if (!given) {
+			assert_true(n < ENVIRONMENT_MAX);
+			environ_[n++] = least[i];
+		}
+	}
+	/* The environment is looked at again when credentials rotate, so it must outlive the configuration. */
+	static char *kept[ENVIRONMENT_MAX + 1];
+	memcpy(kept, environ_, sizeof kept);
+	struct settings_source source = { .argc = argc, .argv = argv, .environ = kept };
+	return config_load(config, &source, err);
+}
+
+static void refuses(char *entry, const char *first, const char *second)
+{
+	char *more[] = { entry, NULL };
+	struct config config;
+	struct error err = { 0 };
+
+	if (load(&config, &err, more, 0, NULL) == 0) {
+		config_free(&config);
+		fail_msg("accepted %s", entry);
+	}
+	assert_int_equal(err.kind, ERROR_INVALID);
+	if (!strstr(err.text, first) || !strstr(err.text, second))
+		fail_msg("%s: '%s' or '%s' is missing in: %s", entry, first, second, err.text);
+}
+
+static void test_defaults_are_those_of_the_readme(void **state)
+{
+	struct config config;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(load(&config, &err, NULL, 0, NULL), 0);
+	assert_true(config.engine.first.v == UINT64_C(0x0200000000000000));
+	assert_true(config.engine.last.v == UINT64_C(0x02ffffffffffffff));
+	assert_true(pkey_set_has(&config.engine.pkeys, (struct pkey){ 1 }));
+	assert_true(pkey_set_has(&config.engine.pkeys, (struct pkey){ 0x7ffe }));
+	assert_false(pkey_set_has(&config.engine.pkeys, (struct pkey){ PKEY_MANAGEMENT }));
+	assert_int_equal(config.engine.rest_ms, 60000);
+	assert_int_equal(config.engine.rest_unsure_ms, 3600000);
+	assert_int_equal(config.engine.write_timeout_ms, 10000);
+	assert_int_equal(config.engine.policy, ENGINE_POLICY_NAMESPACE);
+	assert_string_equal(config.shared_namespaces[0], "kube-system");
+	assert_string_equal(config.shared_namespaces[1], "default");
+	assert_null(config.shared_namespaces[2]);
+	assert_true(config.engine.index0);
+	assert_true(config.ufm.ip_over_ib);
+	assert_string_equal(config.identity, "n1_u1");
+	assert_null(config.engine.keys);
+	config_free(&config);
+}
+
+static void test_a_bad_value_is_named_with_its_origin_and_what_is_accepted(void **state)
+{
+	(void)state;
+	refuses((char *)"GUID_POOL_RANGE_START=03:00:00:00:00:00:00:00", "GUID_POOL_RANGE_END", "reversed");
+	refuses((char *)"GUID_POOL_RANGE_END=nonsense", "'nonsense' (environment)", "eight pairs");
+	refuses((char *)"UFM_PKEY_RANGE=0x5,0x8000", "UFM_PKEY_RANGE", "0x8000");
+	refuses((char *)"DEFAULT_LIMITED_PARTITION=0x7fff", "DEFAULT_LIMITED_PARTITION", "0x7fff");
+	refuses((char *)"UFMSYNC_GUID_REST=1 s", "UFMSYNC_GUID_REST='1 s'", "a number with");
+	refuses((char *)"UFMSYNC_AUDIT_INTERVAL=0", "UFMSYNC_AUDIT_INTERVAL", "too short");
+	refuses((char *)"UFM_TIMEOUT=16s", "UFM_TIMEOUT", "UFMSYNC_LEASE_DURATION");
+	refuses((char *)"UFMSYNC_LEASE_RENEW_DEADLINE=15s", "UFMSYNC_LEASE_RENEW_DEADLINE", "15s");
+	refuses((char *)"UFMSYNC_LEASE_DURATION=10500ms", "UFMSYNC_LEASE_DURATION", "whole seconds");
+	refuses((char *)"DAEMON_SM_PLUGIN=none", "DAEMON_SM_PLUGIN='none'", "ufm");
+	refuses((char *)"DAEMON_SM_PLUGIN=", "DAEMON_SM_PLUGIN", "not set");
+	refuses((char *)"ENABLE_IP_OVER_IB=yes", "ENABLE_IP_OVER_IB", "true or false");
+	refuses((char *)"UFMSYNC_LOG_LEVEL=loud", "UFMSYNC_LOG_LEVEL", "debug");
+}
+
+static void test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not(void **state)
+{
+	char *strangers[] = { (char *)"PATH=/bin", (char *)"UFMX=1", (char *)"KUBERNETES_PORT=tcp://x", NULL };
+	struct config config;
+	struct error err = { 0 };
+
+	(void)state;
+	refuses((char *)"UFMSYNC_ORPHAN=keep", "UFMSYNC_ORPHAN", "--help");
+	refuses((char *)"UFM_PASWORD=hunter2", "UFM_PASWORD", "unknown");
+	refuses((char *)"OPENSM_ANYTHING=1", "OPENSM_ANYTHING", "unknown");
+	assert_int_equal(load(&config, &err, strangers, 0, NULL), 0);
+	config_free(&config);
+}
+
+static void test_service_links_are_ignored_with_a_notice(void **state)
+{
+	char *links[] = { (char *)"UFM_PORT=tcp://10.0.0.1:443", (char *)"UFM_SERVICE_HOST=10.0.0.1",
+			  (char *)"UFMSYNC_SERVICE_PORT_HTTPS=8443", (char *)"UFMSYNC_PORT_8443_TCP_ADDR=10.0.0.1",
+			  NULL };
+	struct config config;
+	struct error err = { 0 };
+	unsigned said = 0;
+
+	(void)state;
+	assert_int_equal(load(&config, &err, links, 0, NULL), 0);
+	assert_null(settings_get(config.settings, SETTING_UFM_PORT));
+	for (size_t i = 0; settings_notice(config.settings, i); i++)
+		said += strstr(settings_notice(config.settings, i), "service link") != NULL;
+	assert_int_equal(said, 4);
+	config_free(&config);
+}
+
+static void test_an_empty_value_is_not_set(void **state)
+{
+	char *more[] = { (char *)"UFM_PORT=", (char *)"UFMSYNC_GATE=", (char *)"UFM_PASSWORD=", NULL };
+	struct config config;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(load(&config, &err, more, 0, NULL), 0);
+	assert_null(settings_get(config.settings, SETTING_UFM_PORT));
+	assert_string_equal(settings_get(config.settings, SETTING_UFMSYNC_GATE), "member");
+	assert_false(settings_is_set(config.settings, SETTING_UFM_PASSWORD));
+	config_free(&config);
+}
+
+static void test_a_flag_wins_over_the_environment(void **state)
+{
+	char *more[] = { (char *)"UFMSYNC_GATE=assigned", NULL };
+	char *argv[] = { (char *)"ufmsyncd", (char *)"--ufmsync-gate=member", (char *)"--ufmsync-orphans",
+			 (char *)"keep", NULL };
+	struct config config;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(load(&config, &err, more, 4, argv), 0);
+	assert_int_equal(config.engine.gate, ENGINE_GATE_MEMBER);
+	assert_int_equal(config.engine.orphans, ENGINE_ORPHANS_KEEP);
+	assert_string_equal(settings_origin(config.settings, SETTING_UFMSYNC_GATE), "flag");
+	config_free(&config);
+}
+
+static void test_a_secret_is_no_flag_and_is_never_printed(void **state)
+{
+	char *argv[] = { (char *)"ufmsyncd", (char *)"--ufm-password=hunter2", NULL };
+	char *more[] = { (char *)"UFM_PASSWORD=hunter2", NULL };
+	struct config config;
+	struct error err = { 0 };
+	char *text = NULL;
+	size_t size = 0;
+
+	(void)state;
+	assert_int_equal(load(&config, &err, NULL, 2, argv), -1);
+	assert_non_null(strstr(err.text, "argument list"));
+	assert_null(strstr(err.text, "hunter2"));
+	assert_int_equal(load(&config, &err, more, 0, NULL), 0);
+	FILE *out = open_memstream(&text, &size);
+	settings_print(config.settings, out);
+	fclose(out);
+	assert_non_null(strstr(text, "<set>"));
+	assert_null(strstr(text, "hunter2"));
+	free(text);
+	config_free(&config);
+}
+
+static void test_each_setting_has_a_flag_that_is_understood(void **state)
+{
+	(void)state;
+	for (int id = 0; id < SETTING_COUNT; id++) {
+		char flag[80] = "--", *argv[] = { (char *)"ufmsyncd", flag, NULL };
+		struct config config;
+		struct error err = { 0 };
+
+		assert_non_null(setting_infos[id].name);
+		for (size_t i = 0; setting_infos[id].name[i]; i++)
+			flag[2 + i] = setting_infos[id].name[i] == '_' ? '-' : (char)(setting_infos[id].name[i] | 0x20);
+		if (setting_infos[id].secret)
+			continue;
+		assert_int_equal(load(&config, &err, NULL, 2, argv), -1);
+		assert_non_null(strstr(err.text, "needs a value"));
+	}
+}
+
+static void test_durations(void **state)
+{
+	static const struct {
+		const char *text;
+		int64_t ms;
+	} good[] = { { "0", 0 }, { "5", 5000 }, { "20ms", 20 }, { "90s", 90000 }, { "2m", 120000 }, { "1h", 3600000 } };
+	static const char *const bad[] = {
+		"", "s", "-1s", "1.5s", "1 s", "1d", "1S", "99999999999999s", "9000h", "0x10"
+	};
+	int64_t ms;
+
+	(void)state;
+	for (size_t i = 0; i < array_length(good); i++) {
+		assert_true(config_duration(&ms, good[i].text));
+		assert_int_equal(ms, good[i].ms);
+	}
+	for (size_t i = 0; i < array_length(bad); i++)
+		if (config_duration(&ms, bad[i]))
+			fail_msg("accepted '%s'", bad[i]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_defaults_are_those_of_the_readme),
+		cmocka_unit_test(test_a_bad_value_is_named_with_its_origin_and_what_is_accepted),
+		cmocka_unit_test(test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not),
+		cmocka_unit_test(test_service_links_are_ignored_with_a_notice),
+		cmocka_unit_test(test_an_empty_value_is_not_set),
+		cmocka_unit_test(test_a_flag_wins_over_the_environment),
+		cmocka_unit_test(test_a_secret_is_no_flag_and_is_never_printed),
+		cmocka_unit_test(test_each_setting_has_a_flag_that_is_understood),
+		cmocka_unit_test(test_durations),
+	};
+
+	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
+}
