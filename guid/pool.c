@@ -25,8 +25,9 @@ enum {
 enum state { FREE, HELD, RESTING };
 
 struct node {
-	uint64_t offset;  /* of a vacant node: the next vacant one */
-	int64_t since_ms; /* RESTING: since when */
+	uint64_t offset;         /* of a vacant node: the next vacant one */
+	struct queue_link until; /* RESTING: in `until` */
+	struct queue_link order; /* FREE: in `again`; RESTING: in `early`, or at least its key: since when */
 	uint8_t state;
 	bool blocked;
 	bool unsure; /* RESTING: must not be taken early */
@@ -38,16 +39,21 @@ struct guid_pool {
 	struct table table; /* offset to node */
 
 	struct node *nodes;
-	struct queue_link *until_links; /* of RESTING nodes, in `until` */
-	struct queue_link *order_links; /* of FREE nodes in `again`, of RESTING ones in `early` */
 	uint32_t n_nodes, nodes_cap, vacant;
 
 	struct queue again;    /* free and not blocked, by when they became so */
-	struct queue early;    /* resting, neither unsure nor blocked, by since_ms */
+	struct queue early;    /* resting, neither unsure nor blocked, by since when */
 	struct queue until[2]; /* resting, by their end; [1] the unsure, as theirs is another length */
 	int64_t again_sequence;
 	uint64_t n_again, held, resting, blocked;
 };
+
+static void more_nodes(struct guid_pool *pool)
+{
+	pool->nodes_cap = pool->nodes_cap > 0 ? pool->nodes_cap * 2 : NODES_MIN;
+	assert(pool->nodes_cap <= 1u << 31);
+	pool->nodes = mem_resize(pool->nodes, pool->nodes_cap, sizeof *pool->nodes);
+}
 
 struct guid_pool *guid_pool_new(struct guid first, struct guid last, uint64_t start)
 {
@@ -58,11 +64,12 @@ struct guid_pool *guid_pool_new(struct guid first, struct guid last, uint64_t st
 	pool->size = last.v - first.v + 1;
 	pool->cursor = start % pool->size;
 	pool->vacant = TABLE_NONE;
-	table_init(&pool->table, start * 0x9e3779b97f4a7c15);
-	queue_init(&pool->again);
-	queue_init(&pool->early);
-	queue_init(&pool->until[0]);
-	queue_init(&pool->until[1]);
+	more_nodes(pool);
+	table_init(&pool->table, sizeof(struct node), start * 0x9e3779b97f4a7c15);
+	queue_init(&pool->again, sizeof(struct node));
+	queue_init(&pool->early, sizeof(struct node));
+	queue_init(&pool->until[0], sizeof(struct node));
+	queue_init(&pool->until[1], sizeof(struct node));
 	return pool;
 }
 
@@ -76,8 +83,6 @@ void guid_pool_free(struct guid_pool *pool)
 	queue_free(&pool->until[0]);
 	queue_free(&pool->until[1]);
 	free(pool->nodes);
-	free(pool->until_links);
-	free(pool->order_links);
 	free(pool);
 }
 
@@ -88,7 +93,8 @@ bool guid_pool_in_range(const struct guid_pool *pool, struct guid guid)
 
 static uint32_t find(const struct guid_pool *pool, struct guid guid)
 {
-	return guid_pool_in_range(pool, guid) ? table_find(&pool->table, guid.v - pool->first) : TABLE_NONE;
+	return guid_pool_in_range(pool, guid) ? table_find(&pool->table, &pool->nodes->offset, guid.v - pool->first)
+					      : TABLE_NONE;
 }
 
 static struct guid guid_at(const struct guid_pool *pool, uint64_t offset)
@@ -97,15 +103,6 @@ static struct guid guid_at(const struct guid_pool *pool, uint64_t offset)
 }
 
 /* --- nodes and what becomes of them ------------------------------------------------------------------------------- */
-
-static void more_nodes(struct guid_pool *pool)
-{
-	pool->nodes_cap = pool->nodes_cap > 0 ? pool->nodes_cap * 2 : NODES_MIN;
-	assert(pool->nodes_cap <= 1u << 31);
-	pool->nodes = mem_resize(pool->nodes, pool->nodes_cap, sizeof *pool->nodes);
-	pool->until_links = mem_resize(pool->until_links, pool->nodes_cap, sizeof *pool->until_links);
-	pool->order_links = mem_resize(pool->order_links, pool->nodes_cap, sizeof *pool->order_links);
-}
 
 /* A node for an untouched GUID: FREE, and not yet in `again`. */
 static uint32_t node_new(struct guid_pool *pool, uint64_t offset)
@@ -120,20 +117,20 @@ static uint32_t node_new(struct guid_pool *pool, uint64_t offset)
 		i = pool->n_nodes++;
 	}
 	pool->nodes[i] = (struct node){ .offset = offset, .state = FREE };
-	table_insert(&pool->table, offset, i);
+	table_insert(&pool->table, &pool->nodes->offset, i);
 	return i;
 }
 
 static void node_drop(struct guid_pool *pool, uint32_t i)
 {
-	table_remove(&pool->table, pool->nodes[i].offset);
+	table_remove(&pool->table, &pool->nodes->offset, i);
 	pool->nodes[i].offset = pool->vacant;
 	pool->vacant = i;
 }
 
 static void again_remove(struct guid_pool *pool, uint32_t i)
 {
-	queue_remove(&pool->again, pool->order_links, i);
+	queue_remove(&pool->again, &pool->nodes->order, i);
 	pool->n_again--;
 }
 
@@ -150,14 +147,14 @@ static void to_free(struct guid_pool *pool, uint32_t i)
 		return;
 	}
 	if (keeps(pool)) {
-		queue_put(&pool->again, pool->order_links, i, pool->again_sequence++);
+		queue_put(&pool->again, &pool->nodes->order, i, pool->again_sequence++);
 		pool->n_again++;
 		return;
 	}
 	node_drop(pool, i);
 	/* What was kept while the range was fuller goes too, little by little. */
 	for (int n = 0; n < 2 && pool->n_again > 0; n++) {
-		i = queue_first(&pool->again, pool->order_links);
+		i = queue_first(&pool->again, &pool->nodes->order);
 		again_remove(pool, i);
 		node_drop(pool, i);
 	}
@@ -180,9 +177,9 @@ static void leave_state(struct guid_pool *pool, uint32_t i, bool is_new)
 		break;
 	case RESTING:
 		pool->resting--;
-		queue_remove(&pool->until[node->unsure], pool->until_links, i);
+		queue_remove(&pool->until[node->unsure], &pool->nodes->until, i);
 		if (!node->unsure && !node->blocked)
-			queue_remove(&pool->early, pool->order_links, i);
+			queue_remove(&pool->early, &pool->nodes->order, i);
 		break;
 	}
 }
@@ -203,22 +200,22 @@ static void to_resting(struct guid_pool *pool, uint32_t i, int64_t until_ms, boo
 	}
 	node->state = RESTING;
 	node->unsure = unsure;
-	node->since_ms = now_ms;
+	node->order.key = now_ms;
 	pool->resting++;
-	queue_put(&pool->until[unsure], pool->until_links, i, until_ms);
+	queue_put(&pool->until[unsure], &pool->nodes->until, i, until_ms);
 	if (!unsure && !node->blocked)
-		queue_put(&pool->early, pool->order_links, i, now_ms);
+		queue_put(&pool->early, &pool->nodes->order, i, now_ms);
 }
 
 /* The resting one that ends first. */
 static uint32_t first_due(const struct guid_pool *pool)
 {
-	uint32_t usual = queue_first(&pool->until[0], pool->until_links);
-	uint32_t unsure = queue_first(&pool->until[1], pool->until_links);
+	uint32_t usual = queue_first(&pool->until[0], &pool->nodes->until);
+	uint32_t unsure = queue_first(&pool->until[1], &pool->nodes->until);
 
 	if (usual == QUEUE_NONE || unsure == QUEUE_NONE)
 		return usual == QUEUE_NONE ? unsure : usual;
-	return pool->until_links[usual].key <= pool->until_links[unsure].key ? usual : unsure;
+	return pool->nodes[usual].until.key <= pool->nodes[unsure].until.key ? usual : unsure;
 }
 
 /* --- giving ------------------------------------------------------------------------------------------------------ */
@@ -233,7 +230,7 @@ static bool take_untouched(struct guid_pool *pool, struct guid *out)
 	for (int steps = 0; !bounded || steps < STEPS_MAX; steps += bounded) {
 		uint64_t at = pool->cursor;
 		pool->cursor = at + 1 < pool->size ? at + 1 : 0;
-		if (table_find(&pool->table, at) != TABLE_NONE)
+		if (table_find(&pool->table, &pool->nodes->offset, at) != TABLE_NONE)
 			continue;
 		to_held(pool, node_new(pool, at));
 		*out = guid_at(pool, at);
@@ -255,14 +252,14 @@ bool guid_pool_allocate(struct guid_pool *pool, int64_t least_rest_ms, int64_t n
 	guid_pool_expire(pool, now_ms);
 	if (pool->held + pool->resting + pool->blocked < pool->size) {
 		if (!take_untouched(pool, out))
-			take(pool, queue_first(&pool->again, pool->order_links), out);
+			take(pool, queue_first(&pool->again, &pool->nodes->order), out);
 		return true;
 	}
 	*again_ms = guid_pool_deadline(pool);
-	uint32_t longest = queue_first(&pool->early, pool->order_links);
+	uint32_t longest = queue_first(&pool->early, &pool->nodes->order);
 	if (longest == QUEUE_NONE)
 		return false;
-	int64_t rested = pool->nodes[longest].since_ms, early_ms;
+	int64_t rested = pool->nodes[longest].order.key, early_ms;
 	if (__builtin_add_overflow(rested, least_rest_ms, &early_ms))
 		early_ms = INT64_MAX;
 	if (early_ms <= now_ms) {
@@ -322,8 +319,8 @@ void guid_pool_rest(struct guid_pool *pool, struct guid guid, int64_t until_ms, 
 		return;
 	if (node->state == RESTING) {
 		unsure = unsure || node->unsure;
-		if (until_ms < pool->until_links[i].key)
-			until_ms = pool->until_links[i].key;
+		if (until_ms < pool->nodes[i].until.key)
+			until_ms = pool->nodes[i].until.key;
 	}
 	leave_state(pool, i, is_new);
 	to_resting(pool, i, until_ms, unsure, now_ms);
@@ -333,19 +330,19 @@ int64_t guid_pool_rest_end(const struct guid_pool *pool, struct guid guid)
 {
 	uint32_t i = find(pool, guid);
 
-	return i != TABLE_NONE && pool->nodes[i].state == RESTING ? pool->until_links[i].key : 0;
+	return i != TABLE_NONE && pool->nodes[i].state == RESTING ? pool->nodes[i].until.key : 0;
 }
 
 int64_t guid_pool_deadline(const struct guid_pool *pool)
 {
 	uint32_t i = first_due(pool);
 
-	return i != QUEUE_NONE ? pool->until_links[i].key : INT64_MAX;
+	return i != QUEUE_NONE ? pool->nodes[i].until.key : INT64_MAX;
 }
 
 void guid_pool_expire(struct guid_pool *pool, int64_t now_ms)
 {
-	for (uint32_t i; (i = first_due(pool)) != QUEUE_NONE && pool->until_links[i].key <= now_ms;) {
+	for (uint32_t i; (i = first_due(pool)) != QUEUE_NONE && pool->nodes[i].until.key <= now_ms;) {
 		leave_state(pool, i, false);
 		to_free(pool, i);
 	}
@@ -369,7 +366,7 @@ void guid_pool_block(struct guid_pool *pool, struct guid guid)
 		leave_state(pool, i, is_new);
 		pool->blocked++;
 	} else if (node->state == RESTING && !node->unsure) {
-		queue_remove(&pool->early, pool->order_links, i);
+		queue_remove(&pool->early, &pool->nodes->order, i);
 	}
 	node->blocked = true;
 }
@@ -389,7 +386,7 @@ void guid_pool_unblock(struct guid_pool *pool, struct guid guid)
 	}
 	node->blocked = false;
 	if (node->state == RESTING && !node->unsure)
-		queue_put(&pool->early, pool->order_links, i, node->since_ms);
+		queue_put(&pool->early, &pool->nodes->order, i, node->order.key);
 }
 
 bool guid_pool_is_held(const struct guid_pool *pool, struct guid guid)

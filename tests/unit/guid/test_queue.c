@@ -1,6 +1,7 @@
 #undef NDEBUG
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -20,7 +21,7 @@ static void test_in_order_is_a_list_and_out_of_order_still_leaves_in_order(void 
 	uint32_t last = 0;
 
 	(void)state;
-	queue_init(&queue);
+	queue_init(&queue, sizeof *links);
 	assert_int_equal(queue_first(&queue, links), QUEUE_NONE);
 	for (uint32_t i = 0; i < sizeof keys / sizeof *keys; i++)
 		queue_put(&queue, links, i, keys[i]);
@@ -44,7 +45,7 @@ static void test_against_a_plain_array_it_agrees(void **state)
 	uint32_t random = 7;
 
 	(void)state;
-	queue_init(&queue);
+	queue_init(&queue, sizeof *links);
 	for (int step = 0; step < 200000; step++) {
 		random = random * 1664525 + 1013904223;
 		uint32_t i = (random >> 8) % N;

@@ -1,10 +1,10 @@
 #undef NDEBUG
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 
@@ -20,27 +20,34 @@ static uint64_t key_of(uint32_t i)
 
 static void test_what_was_inserted_is_found_until_removed(void **state)
 {
-	uint32_t index[N], random = 3;
+	struct {
+		char before[8];
+		uint64_t key;
+	} elements[N];
+	uint32_t random = 3;
+	bool in[N] = { false };
 	struct table table;
 	size_t count = 0;
 
 	(void)state;
-	memset(index, 0xff, sizeof index);
-	table_init(&table, 12345);
+	for (uint32_t i = 0; i < N; i++)
+		elements[i].key = key_of(i);
+	table_init(&table, sizeof *elements, 12345);
 	for (uint32_t step = 0; step < 100000; step++) {
 		random = random * 1664525 + 1013904223;
 		uint32_t i = (random >> 8) % (step < 50000 ? N : 40);
-		assert_int_equal(table_find(&table, key_of(i)), index[i]);
-		if (index[i] != TABLE_NONE)
-			table_remove(&table, key_of(i));
+		uint32_t found = table_find(&table, &elements->key, key_of(i));
+		assert_int_equal(found, in[i] ? i : TABLE_NONE);
+		if (in[i])
+			table_remove(&table, &elements->key, i);
 		else
-			table_insert(&table, key_of(i), step);
-		count += index[i] == TABLE_NONE ? 1 : (size_t)-1;
-		index[i] = index[i] == TABLE_NONE ? step : TABLE_NONE;
+			table_insert(&table, &elements->key, i);
+		count += in[i] ? (size_t)-1 : 1;
+		in[i] = !in[i];
 		assert_int_equal(table.count, count);
 		if (step % 1000 == 0)
 			for (uint32_t k = 0; k < N; k++)
-				assert_int_equal(table_find(&table, key_of(k)), index[k]);
+				assert_int_equal(table_find(&table, &elements->key, key_of(k)), in[k] ? k : TABLE_NONE);
 	}
 	table_free(&table);
 }
