@@ -15,7 +15,8 @@ struct http;
 struct http_tls {
 	const char *ca; /* NULL: the system's CAs */
 	/* The server's leaf must be exactly this certificate; its name, chain and dates are then not compared
-	 * (whoever pins a certificate has decided). Wins over `ca`. */
+	 * (whoever pins a certificate has decided).  With `ca` another one is good too, if it verifies by that and by
+	 * name: for a certificate of which nobody said whether it is the server's own or its CA's. */
 	const char *pin;
 	const char *name;       /* expect this name in the certificate (and send it as SNI) instead of the URL's host */
 	const char *cert, *key; /* client certificate, or NULL */

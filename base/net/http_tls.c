@@ -21,7 +21,7 @@ enum {
 
 struct http_identity {
 	unsigned refs;
-	X509_STORE *store; /* the CAs; NULL: pinned or insecure */
+	X509_STORE *store; /* the CAs; NULL: only pinned, or insecure */
 	X509 *pin;
 	char *name;
 	X509 *cert;
@@ -190,7 +190,8 @@ static int load(struct http_identity *identity, const struct http_tls *tls, stru
 {
 	if (tls->insecure)
 		identity->insecure = true;
-	else if (tls->pin ? load_pin(identity, tls->pin, err) < 0 : load_ca(identity, tls->ca, err) < 0)
+	else if ((tls->pin && load_pin(identity, tls->pin, err) < 0) ||
+		 ((!tls->pin || tls->ca) && load_ca(identity, tls->ca, err) < 0))
 		return -1;
 	identity->tls12_at_most = tls->tls12_at_most;
 	identity->name = tls->name && *tls->name ? mem_dup(tls->name) : NULL;
@@ -334,12 +335,14 @@ static void note_refusal(struct http_identity *identity, const X509_VERIFY_PARAM
 	buf_init(&text, 512);
 	if (!cert) {
 		buf_text(&text, "it shows no certificate");
-	} else if (identity->pin) {
+	} else if (identity->pin && !identity->store) {
 		buf_text(&text, "it shows another certificate than the pinned one: ");
 		print_certificate(&text, cert);
 		buf_text(&text, "; pinned is ");
 		print_certificate(&text, identity->pin);
 	} else {
+		if (identity->pin)
+			buf_text(&text, "it shows neither the given certificate nor one that verifies by it: ");
 		explain(&text, error, cert, host ? host : address ? address : "it");
 	}
 	free(identity->refused_host);
@@ -404,10 +407,12 @@ static int verify(X509_STORE_CTX *theirs, void *aux)
 	X509 *leaf = X509_STORE_CTX_get0_cert(theirs), *bad = NULL;
 	int error;
 
-	if (identity->pin)
-		error = is_pinned(identity, leaf) ? X509_V_OK : X509_V_ERR_CERT_REJECTED;
-	else
+	if (identity->pin && is_pinned(identity, leaf))
+		error = X509_V_OK;
+	else if (identity->store)
 		error = verify_chain(identity, theirs, &bad);
+	else
+		error = X509_V_ERR_CERT_REJECTED;
 	if (error != X509_V_OK)
 		note_refusal(identity, X509_STORE_CTX_get0_param(theirs), error, bad ? bad : leaf);
 	X509_free(bad);
