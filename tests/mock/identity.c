@@ -40,12 +40,17 @@ static int add_extension(X509 *cert, X509 *issuer, int nid, const char *value)
 	return ok;
 }
 
-static int add_extensions(X509 *cert, X509 *issuer, bool is_ca, const char *names)
+enum kind { CA, OWN, ISSUED };
+
+static int add_extensions(X509 *cert, X509 *issuer, enum kind kind, const char *names)
 {
 	if (!add_extension(cert, issuer, NID_subject_key_identifier, "hash") ||
 	    !add_extension(cert, issuer, NID_authority_key_identifier, "keyid"))
 		return 0;
-	if (is_ca)
+	if (kind == OWN)
+		return add_extension(cert, issuer, NID_basic_constraints, "critical,CA:TRUE") &&
+		       (!names || add_extension(cert, issuer, NID_subject_alt_name, names));
+	if (kind == CA)
 		return add_extension(cert, issuer, NID_basic_constraints, "critical,CA:TRUE") &&
 		       add_extension(cert, issuer, NID_key_usage, "critical,keyCertSign,cRLSign");
 	return add_extension(cert, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
@@ -54,8 +59,9 @@ static int add_extensions(X509 *cert, X509 *issuer, bool is_ca, const char *name
 	       (!names || add_extension(cert, issuer, NID_subject_alt_name, names));
 }
 
-/* `issuer` NULL: signed by itself, as a CA. */
-static int fill(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *name, const char *names)
+/* `issuer` NULL: signed by itself. */
+static int fill(X509 *cert, enum kind kind, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, const char *name,
+		const char *names)
 {
 	X509_NAME *subject = X509_get_subject_name(cert);
 	unsigned char serial[8];
@@ -70,19 +76,19 @@ static int fill(X509 *cert, EVP_PKEY *key, X509 *issuer, EVP_PKEY *issuer_key, c
 	       X509_time_adj_ex(X509_getm_notAfter(cert), 3650, 0, NULL) &&
 	       X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, (const unsigned char *)name, -1, -1, 0) &&
 	       X509_set_issuer_name(cert, issuer ? X509_get_subject_name(issuer) : subject) &&
-	       X509_set_pubkey(cert, key) && add_extensions(cert, issuer ? issuer : cert, !issuer, names) &&
+	       X509_set_pubkey(cert, key) && add_extensions(cert, issuer ? issuer : cert, kind, names) &&
 	       X509_sign(cert, issuer_key ? issuer_key : key, EVP_sha256());
 }
 
-static int make(struct identity *identity, X509 *issuer, EVP_PKEY *issuer_key, const char *name, const char *names,
-		struct error *err)
+static int make(struct identity *identity, enum kind kind, X509 *issuer, EVP_PKEY *issuer_key, const char *name,
+		const char *names, struct error *err)
 {
 	EVP_PKEY *key = EVP_EC_gen("P-256");
 	X509 *cert = X509_new();
 	BIO *cert_pem = BIO_new(BIO_s_mem()), *key_pem = BIO_new(BIO_s_secmem());
 	int result = -1;
 
-	if (!key || !cert || !cert_pem || !key_pem || !fill(cert, key, issuer, issuer_key, name, names) ||
+	if (!key || !cert || !cert_pem || !key_pem || !fill(cert, kind, key, issuer, issuer_key, name, names) ||
 	    !PEM_write_bio_X509(cert_pem, cert) || !PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL)) {
 		failed(err, name);
 	} else {
@@ -98,7 +104,12 @@ static int make(struct identity *identity, X509 *issuer, EVP_PKEY *issuer_key, c
 
 int identity_new_ca(struct identity *ca, const char *name, struct error *err)
 {
-	return make(ca, NULL, NULL, name, NULL, err);
+	return make(ca, CA, NULL, NULL, name, NULL, err);
+}
+
+int identity_new_own(struct identity *identity, const char *name, const char *names, struct error *err)
+{
+	return make(identity, OWN, NULL, NULL, name, names, err);
 }
 
 int identity_issue(struct identity *identity, const struct identity *ca, const char *name, const char *names,
@@ -110,7 +121,7 @@ int identity_issue(struct identity *identity, const struct identity *ca, const c
 	int result = -1;
 
 	if (issuer && issuer_key)
-		result = make(identity, issuer, issuer_key, name, names, err);
+		result = make(identity, ISSUED, issuer, issuer_key, name, names, err);
 	else
 		failed(err, "read the CA");
 	EVP_PKEY_free(issuer_key);
