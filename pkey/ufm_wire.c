@@ -234,11 +234,12 @@ enum ufm_verdict ufm_judge_join(const struct ufm_answer *answer, struct error *e
 	return UFM_FAILED;
 }
 
+/* A role may allow one route and not the other. */
 enum ufm_verdict ufm_judge_leave(const struct ufm_answer *answer, struct error *err)
 {
 	enum ufm_verdict verdict = judge(answer, err);
 
-	return answer->status == 414 ? UFM_NO_ROUTE : verdict;
+	return answer->status == 403 || answer->status == 414 ? UFM_NO_ROUTE : verdict;
 }
 
 enum ufm_verdict ufm_judge_list(const struct ufm_answer *answer, bool all, struct error *err)
