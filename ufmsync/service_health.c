@@ -58,6 +58,10 @@ static void metrics(const struct service *service, struct buf *out)
 	outcomes(out, "ufmsync_pod_patches_total", "Patches of pods' annotations.", four,
 		 (const uint64_t[]){ service->counts.patch_ok, service->counts.patch_stale,
 				     service->counts.patch_refused, service->counts.patch_failed });
+	buf_printf(out,
+		   "# HELP ufmsync_loop_turn_seconds_max Processor time of the event loop's longest turn.\n"
+		   "# TYPE ufmsync_loop_turn_seconds_max gauge\nufmsync_loop_turn_seconds_max %.6f\n",
+		   (double)loop_longest_turn_ns(service->loop) / 1e9);
 	metric(out, "ufmsync_loop_turns_total", "counter", "Turns of the event loop.", service->counts.turns);
 	metric(out, "ufmsync_events_dropped_total", "counter", "Events that were not sent, too many being under way.",
 	       service->events ? kube_events_dropped(service->events) : 0);

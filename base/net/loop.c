@@ -30,6 +30,8 @@ struct loop {
 	struct timers timers;
 	void (*turn)(void *aux);
 	void *turn_aux;
+	int64_t cpu_ns;          /* of this thread, at the end of the last turn */
+	int64_t longest_turn_ns; /* processor time */
 	size_t ios;
 	bool running;
 };
@@ -107,6 +109,23 @@ static void set_clock(struct loop *loop, int64_t due_ms)
 	loop->clock_ms = due_ms;
 }
 
+/* Processor time, since a turn during which the machine did something else was not long because of us. */
+static void measure_turn(struct loop *loop)
+{
+	struct timespec cpu;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+	int64_t ns = (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec;
+	if (loop->cpu_ns > 0 && ns - loop->cpu_ns > loop->longest_turn_ns)
+		loop->longest_turn_ns = ns - loop->cpu_ns;
+	loop->cpu_ns = ns;
+}
+
+int64_t loop_longest_turn_ns(const struct loop *loop)
+{
+	return loop->longest_turn_ns;
+}
+
 static void on_end_of_turn(uv_prepare_t *prepare)
 {
 	struct loop *loop = prepare->data;
@@ -115,6 +134,7 @@ static void on_end_of_turn(uv_prepare_t *prepare)
 	timers_fire(&loop->timers, loop_now_ms(), TIMERS_A_TURN);
 	if (loop->turn)
 		loop->turn(loop->turn_aux);
+	measure_turn(loop);
 	if (!timers_next(&loop->timers, &due_ms))
 		return;
 	/* A clock left set to an earlier time costs one empty turn, which is cheaper than setting it at each stop. */

@@ -48,6 +48,10 @@ void loop_on_turn(struct loop *loop, void (*turn)(void *aux), void *aux);
 /* Makes the next turn come at once instead of waiting for events. */
 void loop_wake(struct loop *loop);
 
+/* Nanoseconds of processor time that the longest turn so far took, its callbacks and its hook: what everybody else had to
+ * wait at most. */
+int64_t loop_longest_turn_ns(const struct loop *loop);
+
 void loop_on_signal(struct loop *loop, int signo, void (*caught)(void *aux, int signo), void *aux);
 
 /* Runs `job` in the worker pool and `done` on the loop afterwards. Both get `aux`.  loop_free() waits for jobs and
