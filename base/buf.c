@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 
 static char nothing[1] = "";
 
@@ -84,13 +85,26 @@ bool buf_printf(struct buf *buf, const char *format, ...)
 	return fits;
 }
 
+static void append_utf8(struct buf *buf, const char *text, size_t n)
+{
+	if (utf8_valid(text, n)) {
+		buf_append(buf, text, n);
+		return;
+	}
+	for (size_t span; n > 0; text += span, n -= span) {
+		span = utf8_span(text, n);
+		buf_append(buf, span > 0 ? text : "\xef\xbf\xbd", span > 0 ? span : 3);
+		span = span > 0 ? span : 1;
+	}
+}
+
 bool buf_json_string(struct buf *buf, const char *text)
 {
 	buf_append(buf, "\"", 1);
 	for (const char *p = text; *p; p++) {
 		size_t plain = strcspn(p, "\"\\\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x0f\x10\x11\x12\x13"
 					  "\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f");
-		buf_append(buf, p, plain);
+		append_utf8(buf, p, plain);
 		p += plain;
 		if (!*p)
 			break;

@@ -20,7 +20,7 @@ void buf_clear(struct buf *buf);   /* keeps the memory and the ceiling; no longe
 bool buf_append(struct buf *buf, const void *bytes, size_t n);
 bool buf_text(struct buf *buf, const char *text);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A JSON string literal with its quotes, escaped; `text` must be valid UTF-8. */
+/* A JSON string literal with its quotes, escaped; a byte that is not UTF-8 becomes U+FFFD. */
 bool buf_json_string(struct buf *buf, const char *text);
 /* Hands the bytes over to the caller, who frees them with free(); the buffer is empty afterwards. */
 char *buf_take(struct buf *buf);

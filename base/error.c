@@ -5,54 +5,74 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Foreign text ends up in errors; a control character must not forge a second log line. */
-static void one_line(char *text)
+#include "base/utf8.h"
+
+/* Foreign text ends up in errors, and errors in logs, Events and answers: no control character that could forge a second
+ * line, no byte that is not UTF-8, not even where the text was cut. */
+static void clean(char *text)
 {
-	for (char *p = text; *p; p++)
-		if ((unsigned char)*p < 0x20 || *p == 0x7f)
+	size_t n = strlen(text), span;
+
+	for (char *p = text; n > 0; p += span, n -= span) {
+		span = utf8_span(p, n);
+		if (span == 0) {
+			*p = '?';
+			span = 1;
+		} else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
 			*p = ' ';
+		}
+	}
+}
+
+/* What is new may have been formatted from the old text, so that is kept until the new is complete. */
+static void take(struct error *err, enum error_kind kind, const char *text)
+{
+	size_t n = strnlen(text, ERROR_TEXT_MAX - 1);
+
+	err->kind = kind;
+	memcpy(err->text, text, n);
+	err->text[n] = '\0';
+	clean(err->text);
 }
 
 int error_set(struct error *err, enum error_kind kind, const char *format, ...)
 {
+	char text[ERROR_TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(err->text, sizeof err->text, format, ap);
+	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	one_line(err->text);
-	err->kind = kind;
+	take(err, kind, text);
 	return -1;
 }
 
 int error_wrap(struct error *err, const char *format, ...)
 {
-	char before[ERROR_TEXT_MAX], was[ERROR_TEXT_MAX];
+	char text[2 * ERROR_TEXT_MAX + sizeof ": "];
 	va_list ap;
 
 	va_start(ap, format);
-	vsnprintf(before, sizeof before, format, ap);
+	vsnprintf(text, ERROR_TEXT_MAX, format, ap);
 	va_end(ap);
-	memcpy(was, err->text, sizeof was);
-	int n = snprintf(err->text, sizeof err->text, "%s: ", before);
-	if (n >= 0 && (size_t)n < sizeof err->text)
-		snprintf(err->text + n, sizeof err->text - (size_t)n, "%s", was);
-	one_line(err->text);
+	strcat(text, ": ");
+	strncat(text, err->text, ERROR_TEXT_MAX - 1);
+	take(err, err->kind, text);
 	return -1;
 }
 
 int error_set_errno(struct error *err, const char *format, ...)
 {
+	char text[ERROR_TEXT_MAX];
 	int saved = errno;
 	va_list ap;
 
 	va_start(ap, format);
-	int n = vsnprintf(err->text, sizeof err->text, format, ap);
+	int n = vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof err->text)
-		snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", strerror(saved));
-	one_line(err->text);
-	err->kind = ERROR_OS;
+	if (n >= 0 && (size_t)n < sizeof text)
+		snprintf(text + n, sizeof text - (size_t)n, ": %s", strerror(saved));
+	take(err, ERROR_OS, text);
 	return -1;
 }
 

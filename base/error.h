@@ -23,7 +23,7 @@ enum { ERROR_TEXT_MAX = 512 };
 
 struct error {
 	enum error_kind kind;
-	char text[ERROR_TEXT_MAX];  /* one line, no secret; cut, never overflowed */
+	char text[ERROR_TEXT_MAX];  /* one line of UTF-8, no secret; cut, never overflowed */
 };
 
 /* Both return -1 so that `return error_set(...)` reads well. */
