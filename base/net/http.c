@@ -91,6 +91,8 @@ static void request_free(struct http_request *request)
 	free(request->peer);
 	free(request->content_type);
 	free(request->location);
+	if (request->release)
+		request->release(request->aux);
 	free(request);
 	pool->requests--;
 	retire_if_unused(pool);

@@ -70,6 +70,9 @@ struct http_request_options {
 	int (*data)(void *aux, const char *bytes, size_t n, struct error *err);
 	/* Exactly once, from the loop, never from inside http_send(); not after http_cancel(). */
 	void (*done)(void *aux, const struct http_reply *reply);
+	/* The request is over in any way (after `done`, cancelled, http_free()) and nothing else will be called: the place to
+	 * free `aux`.  Must not call anything here.  Optional. */
+	void (*release)(void *aux);
 	void *aux;
 };
 

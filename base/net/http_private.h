@@ -65,6 +65,7 @@ struct http_request {
 	void (*head)(void *aux, int status);
 	int (*data)(void *aux, const char *bytes, size_t n, struct error *err);
 	void (*done)(void *aux, const struct http_reply *reply);
+	void (*release)(void *aux);
 	void *aux;
 	int64_t timeout_ms, idle_timeout_ms;
 	struct loop_timer deadline, idle;

@@ -381,6 +381,7 @@ static void copy_options(struct http_request *request, const struct http_request
 	request->head = options->head;
 	request->data = options->data;
 	request->done = options->done;
+	request->release = options->release;
 	request->aux = options->aux;
 	request->timeout_ms = options->timeout_ms;
 	request->idle_timeout_ms = options->idle_timeout_ms;

@@ -124,6 +124,50 @@ static void test_a_request_may_be_cancelled_inside_the_callbacks_of_another(void
 	}
 }
 
+struct owner {
+	int done, released;
+};
+
+static void owner_done(void *aux, const struct http_reply *reply)
+{
+	struct owner *owner = aux;
+
+	assert_int_equal(reply->status, 200);
+	assert_int_equal(owner->released, 0);
+	owner->done++;
+	loop_stop(exchange_loop);
+}
+
+static void owner_release(void *aux)
+{
+	struct owner *owner = aux;
+	owner->released++;
+}
+
+static void test_whoever_owns_a_request_hears_once_that_it_is_over(void **state)
+{
+	struct owner answered = { 0 }, cancelled = { 0 }, freed = { 0 };
+	struct http_request_options options = { .method = "GET", .done = owner_done, .release = owner_release };
+
+	(void)state;
+	serve_with(raw_serve_hello);
+	options.url = server.url;
+	options.aux = &cancelled;
+	http_cancel(http_send(exchange_http, &options));
+	assert_int_equal(cancelled.released, 1);
+	options.aux = &answered;
+	http_send(exchange_http, &options);
+	loop_run(exchange_loop);
+	assert_int_equal(answered.done, 1);
+	assert_int_equal(answered.released, 1);
+	options.aux = &freed;
+	http_send(exchange_http, &options);
+	http_free(exchange_http);
+	exchange_http = NULL;
+	assert_int_equal(freed.released, 1);
+	assert_int_equal(cancelled.done + freed.done, 0);
+}
+
 static void free_client(struct exchange *x)
 {
 	(void)x;
@@ -253,6 +297,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		promise(test_a_request_may_be_cancelled_before_it_starts),
+		promise(test_whoever_owns_a_request_hears_once_that_it_is_over),
 		promise(test_a_request_may_be_cancelled_inside_its_own_callbacks),
 		promise(test_a_request_may_be_cancelled_inside_the_callbacks_of_another),
 		promise(test_the_client_may_be_freed_inside_any_callback_and_nobody_is_called_after),
