@@ -172,9 +172,11 @@ static json_t *read_stream(yaml_parser_t *parser, struct error *err)
 json_t *yaml_parse(const char *text, size_t len, struct error *err)
 {
 	yaml_parser_t parser;
-	size_t start = strspn(text, " \t\r\n");
 	struct error not_json;
+	size_t start = 0;
 
+	while (start < len && strchr(" \t\r\n", text[start]))
+		start++;
 	if (start < len && text[start] == '{') {
 		json_t *value = json_parse(text, len, &not_json);
 		if (value)
