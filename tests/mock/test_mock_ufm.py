@@ -384,6 +384,11 @@ class Faults(Shared):
             with self.assertRaises(ValueError):
                 self.mock.control("POST", "/faults", bad)
 
+    def test_one_guid_spoils_the_requests_that_name_it(self):
+        self.mock.control("POST", "/faults", {"match": {"guid": G2, "operation": "add"}, "action": "status", "code": 404})
+        self.assertEqual([self.mock.add("0x5", *guids).status for guids in ((G1, G2), (G1,), (G2,))], [404, 200, 404])
+        self.assertEqual([m[0] for m in self.mock.members("0x5")], [G1])
+
     def test_a_failover_answers_503_and_keeps_the_state(self):
         self.mock.add("0x5", G1)
         self.mock.control("POST", "/failover", {"down_ms": 60000})

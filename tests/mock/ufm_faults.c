@@ -106,6 +106,15 @@ static int read_operation(struct ufm_fault *fault, const json_t *value, struct e
 	return 0;
 }
 
+static int read_guid(struct ufm_fault *fault, const json_t *value, struct error *err)
+{
+	if (!json_is_string(value) ||
+	    !ufm_guid_parse(&fault->guid, json_string_value(value), json_string_length(value)))
+		return error_set(err, ERROR_INVALID, "match.guid is a string of 16 hexadecimal digits");
+	fault->has_guid = true;
+	return 0;
+}
+
 static int read_match(struct ufm_fault *fault, const json_t *match, struct error *err)
 {
 	const char *key;
@@ -125,10 +134,12 @@ static int read_match(struct ufm_fault *fault, const json_t *match, struct error
 		else if (strcmp(key, "pkey") == 0 && json_is_string(value) &&
 			 ufm_pkey_parse(&fault->pkey, json_string_value(value)))
 			result = 0;
+		else if (strcmp(key, "guid") == 0)
+			result = read_guid(fault, value, err);
 		else
-			result = error_set(err, ERROR_INVALID,
-					   "match takes method, path_prefix, operation and pkey (\"0x5\"), not %.64s",
-					   key);
+			result = error_set(
+				err, ERROR_INVALID,
+				"match takes method, path_prefix, operation, pkey (\"0x5\") and guid, not %.64s", key);
 		if (result < 0)
 			return -1;
 	}
@@ -213,11 +224,20 @@ int ufm_faults_add(struct ufm_faults *faults, const json_t *rule, unsigned *id, 
 	return 0;
 }
 
+static bool names(const struct ufm_call *call, uint64_t guid)
+{
+	for (size_t i = 0; i < call->n_members; i++)
+		if (call->members[i].guid == guid)
+			return true;
+	return false;
+}
+
 static bool matches(const struct ufm_fault *fault, const char *method, const char *path, const struct ufm_call *call)
 {
 	return (!fault->method || strcmp(fault->method, method) == 0) &&
 	       (!fault->path_prefix || strncmp(fault->path_prefix, path, strlen(fault->path_prefix)) == 0) &&
 	       (fault->pkey == UFM_PKEY_COUNT || fault->pkey == call->pkey) &&
+	       (!fault->has_guid || names(call, fault->guid)) &&
 	       (fault->operation == UFM_OP_NONE || fault->operation == call->operation) &&
 	       (!fault->reads_only || (call->operation != UFM_OP_NONE && !ufm_operation_writes(call->operation))) &&
 	       (!fault->writes_only || ufm_operation_writes(call->operation));

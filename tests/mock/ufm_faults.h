@@ -12,6 +12,7 @@
  * one time less.  Pure.  A rule as POST /control/faults takes it (only `action` must be there):
  *
  *	{"match": {"method": "POST", "path_prefix": "/ufmRest/resources", "pkey": "0x5",
+ *	           "guid": "0200000000000001",   a request that names it, whatever else it names
  *	           "operation": "add|remove|list|get|version|...|read|write|any"},
  *	 "skip": 2,          let that many matches pass first
  *	 "times": 3,         then strike that often; 0, or absent: until cleared
@@ -61,7 +62,9 @@ enum { UFM_FAULTS_MAX = 64, UFM_FAULT_BODY_MAX = 1 << 20 };
 
 struct ufm_fault {
 	unsigned id;
-	char *method, *path_prefix;   /* NULL: any */
+	char *method, *path_prefix; /* NULL: any */
+	bool has_guid;
+	uint64_t guid;
 	unsigned pkey;                /* UFM_PKEY_COUNT: any */
 	enum ufm_operation operation; /* UFM_OP_NONE: any */
 	bool reads_only, writes_only;

@@ -248,6 +248,7 @@ static int load_seed(struct ufm_server *server, const char *seed, struct error *
 
 	if (!state || ufm_state_load(server->api.model, state, err) < 0)
 		return error_wrap(err, "seed");
+	ufm_server_touched(server);
 	return 0;
 }
 
@@ -257,30 +258,13 @@ static void on_signal(void *aux, int signo)
 	loop_stop(aux);
 }
 
-/* Everything between having a loop and running it. */
-static int start(struct ufm_server *server, struct ufm_control **control, struct loop *loop,
-		 const struct options *options, const struct material *material, struct error *err)
+/* Everything between having a server and running it. */
+static int publish(struct ufm_server *server, struct ufm_control **control, struct loop *loop,
+		   const struct options *options, const char *seed, struct error *err)
 {
-	const char *username = getenv("MOCK_UFM_USERNAME"), *password = getenv("MOCK_UFM_PASSWORD");
-	struct httpd_options httpd = { .listen = options->listen,
-				       .cert = material->cert,
-				       .key = material->key,
-				       .client_ca = material->client_ca };
-	struct ufm_control_options with = { .listen = options->control_listen,
-					    .server = server,
-					    .switches = &options->switches,
-					    .username = username ? username : "admin",
-					    .password = password ? password : "123456",
-					    .token = getenv("MOCK_UFM_TOKEN") };
-
-	server->api.switches = options->switches;
-	ufm_accounts_init(&server->api.accounts, with.username, with.password, with.token, loop_wall_ms());
-	if (ufm_server_start(server, loop, &httpd, err) < 0)
+	if (seed && load_seed(server, seed, err) < 0)
 		return -1;
-	if (material->seed && load_seed(server, material->seed, err) < 0)
-		return -1;
-	ufm_server_touched(server);
-	if (ufm_control_start(control, loop, &with, err) < 0)
+	if (ufm_control_start(control, loop, options->control_listen, server, err) < 0)
 		return -1;
 	loop_on_signal(loop, SIGTERM, on_signal, loop);
 	loop_on_signal(loop, SIGINT, on_signal, loop);
@@ -293,22 +277,36 @@ static int start(struct ufm_server *server, struct ufm_control **control, struct
 	return 0;
 }
 
+static const char *environment(const char *name, const char *otherwise)
+{
+	const char *value = getenv(name);
+
+	return value ? value : otherwise;
+}
+
 static int serve(const struct options *options, const struct material *material, struct error *err)
 {
-	struct ufm_server server = { 0 };
+	struct httpd_options httpd = { .listen = options->listen,
+				       .cert = material->cert,
+				       .key = material->key,
+				       .client_ca = material->client_ca };
+	struct ufm_server server = { .baseline = { .switches = options->switches,
+						   .username = environment("MOCK_UFM_USERNAME", "admin"),
+						   .password = environment("MOCK_UFM_PASSWORD", "123456"),
+						   .token = environment("MOCK_UFM_TOKEN", NULL) } };
 	struct ufm_control *control = NULL;
 	struct loop *loop;
 	int result;
 
 	if (loop_new(&loop, err) < 0)
 		return -1;
-	ufm_api_init(&server.api);
-	result = start(&server, &control, loop, options, material, err);
+	result = ufm_server_start(&server, loop, &httpd, err);
+	if (result == 0)
+		result = publish(&server, &control, loop, options, material->seed, err);
 	if (result == 0)
 		loop_run(loop);
 	ufm_control_stop(control);
 	ufm_server_stop(&server);
-	ufm_api_free(&server.api);
 	loop_free(loop);
 	return result;
 }

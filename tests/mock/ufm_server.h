@@ -14,9 +14,16 @@
 
 struct ufm_exchange;
 
+/* What the server starts with.  Borrowed for its life. */
+struct ufm_baseline {
+	struct ufm_switches switches;
+	const char *username, *password, *token; /* token NULL: none */
+};
+
 struct ufm_server {
 	struct loop *loop;
 	struct httpd *httpd;
+	struct ufm_baseline baseline;
 	struct ufm_api api;
 	struct ufm_faults faults;
 	struct ufm_log *log;
@@ -33,14 +40,17 @@ struct ufm_server {
 	void *aux;
 };
 
-/* `options`: where and with which certificates to listen; the rest is filled in. */
+/* `server` is zeroed but for its baseline; `options`: where and with which certificates to listen; the rest is filled in. */
 int ufm_server_start(struct ufm_server *server, struct loop *loop, struct httpd_options *options, struct error *err);
-void ufm_server_stop(struct ufm_server *server); /* also after a failed or no start */
+void ufm_server_stop(struct ufm_server *server); /* also after a failed start */
 
 /* For whoever changes the model from behind. */
 void ufm_server_touched(struct ufm_server *server);
+/* After a change that has been settled. */
+void ufm_server_changed(struct ufm_server *server);
+void ufm_server_notify(struct ufm_server *server);
 /* The other node takes over: sessions and last_updated are gone, tokens stay; nobody answers for a while. */
 void ufm_server_fail_over(struct ufm_server *server, int64_t down_ms, int status);
-/* Closes what still waits for an answer and forgets what would take effect late. */
-void ufm_server_drop_all(struct ufm_server *server);
+/* As at the start but for the seed; what still waits for an answer is closed, what would take effect late is forgotten. */
+void ufm_server_reset(struct ufm_server *server);
 struct ufm_clock ufm_server_clock(void);
