@@ -10,12 +10,14 @@
 /* What every way of changing a fabric's partitions promises (UFM, OpenSM, noop).
  *
  * All functions answer later, from the loop, never from inside the call, exactly once, and not at all after
- * backend_free().  The caller keeps at most one of join and leave under way; lists may overlap a write and each other.
- * Success of join or leave means "accepted": only a list that was started after it shows what became of it.
+ * pkey_backend_free(), which may be called from any `done` (not from `member` or `partition`).  The caller keeps at most
+ * one of join and leave under way and may ask for the next from the `done` of the last; lists may overlap a write and each
+ * other.  Success of join or leave means "accepted": only a list that was started after it shows what became of it.
  *
- * Errors of a write: ERROR_RETRY (its outcome is unknown: it may still be applied), ERROR_AUTH (nothing was done),
- * ERROR_INVALID (refused: this request will never be accepted), ERROR_GONE (refused because the fabric manager does
- * not know a GUID or the like: may be accepted later), ERROR_LIMIT. */
+ * Errors of a write: ERROR_RETRY (its outcome is unknown: it may still be applied, a removal also in part), ERROR_AUTH
+ * (nothing was done, or of a removal that takes several requests a part), ERROR_INVALID (refused: this request will never be
+ * accepted), ERROR_GONE (refused because the fabric manager does not know a GUID or the like: may be accepted later),
+ * ERROR_LIMIT.  Errors of a list or a probe: ERROR_RETRY, ERROR_AUTH, ERROR_LIMIT; of a setting ERROR_INVALID. */
 struct pkey_backend;
 
 typedef void pkey_done_fn(void *aux, const struct error *err);  /* NULL: accepted, listed, or alive */
@@ -23,8 +25,8 @@ typedef void pkey_done_fn(void *aux, const struct error *err);  /* NULL: accepte
 struct pkey_list_sink {
 	/* A member.  Called in the order of arrival, many times, before `done`; nothing may be concluded before `done`. */
 	void (*member)(void *aux, struct pkey pkey, const struct member *member);
-	/* A partition was seen, perhaps without members; optional. `listed_membership`: what the management partition gives
-	 * to everybody, -1 unknown. */
+	/* A partition was seen, perhaps without members; optional, once a partition, before or behind its members.
+	 * `listed_membership`: what the management partition gives to everybody, -1 unknown. */
 	void (*partition)(void *aux, struct pkey pkey, int listed_membership);
 	pkey_done_fn *done;
 	void *aux;
@@ -32,7 +34,7 @@ struct pkey_list_sink {
 
 struct pkey_backend_class {
 	const char *name;    /* "ufm", "opensm", "noop" */
-	size_t guids_max;    /* GUIDs a request may carry */
+	size_t guids_max;    /* GUIDs a call may carry */
 	/* Joins `guids` (n > 0, borrowed until return) to the class.  Joining a member is fine and sets its membership. */
 	void (*join)(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
 		     pkey_done_fn *done, void *aux);

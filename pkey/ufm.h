@@ -9,7 +9,14 @@
 #include "pkey/backend.h"
 #include "secrets/secrets.h"
 
-/* The backend for NVIDIA UFM's REST API.  Sends only what pkey/ufm_wire.h builds; keeps one write under way. */
+/* The backend for NVIDIA UFM's REST API.  Sends only what pkey/ufm_wire.h builds; keeps one write and two lists under way,
+ * further lists wait their turn.
+ *
+ * The user needs GET, POST and DELETE of /resources/pkeys, GET of /app/ufm_version, and POST of
+ * /actions/remove_guids_from_pkey where DELETE is not known or more GUIDs leave than its line holds.
+ *
+ * UFM_CERTIFICATE: a self-signed one is the server's own (then exactly that one is good, whatever its name) or its CA's;
+ * any other is a CA's.  Without it the system's CAs count. */
 
 enum ufm_auth { UFM_AUTH_BASIC, UFM_AUTH_TOKEN, UFM_AUTH_MTLS };
 
