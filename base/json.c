@@ -43,7 +43,12 @@ json_t *json_parse(const char *text, size_t len, struct error *err)
 		error_set(err, ERROR_INVALID, "JSON deeper than %d levels", DEPTH_MAX);
 		return NULL;
 	}
-	/* NULs are let in, and the string that has one is then no string to json_str(): one bad value in a document
+	/* jansson 2.14 passes over a NUL byte behind a number. */
+	if (len > 0 && memchr(text, '\0', len)) {
+		error_set(err, ERROR_INVALID, "not JSON: a NUL byte in it");
+		return NULL;
+	}
+	/* Escaped NULs are let in, and the string that has one is then no string to json_str(): one bad value in a document
 	 * must not make the rest of it unreadable. */
 	json_t *root = json_loadb(text, len, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
 	if (!root)

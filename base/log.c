@@ -203,7 +203,7 @@ static void say(enum log_level level, const char *id, const struct log_field *fi
 	buf_free(&line);
 }
 
-static void message_format(struct buf *message, const char *format, va_list ap)
+__attribute__((format(printf, 2, 0))) static void message_format(struct buf *message, const char *format, va_list ap)
 {
 	char *text = NULL;
 

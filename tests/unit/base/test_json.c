@@ -51,6 +51,9 @@ static void test_one_value_and_nothing_else_is_json(void **state)
 		json_decref(parse(good[i]));
 	/* The length counts, not a NUL. */
 	assert_null(json_parse("{}\0", 3, &err));
+	assert_null(json_parse("1\0", 2, &err));
+	assert_null(json_parse("[1\0]", 4, &err));
+	assert_int_equal(err.kind, ERROR_INVALID);
 	json_decref(json_parse("{}x", 2, &err));
 }
 
