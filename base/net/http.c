@@ -363,16 +363,14 @@ static int check_curl(struct error *err)
 
 int http_new(struct http **ret, struct loop *loop, const struct http_options *options, struct error *err)
 {
-	const struct http_tls tls = { 0 };
-	struct http_identity *identity;
-
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return error_set(err, ERROR_OS, "libcurl does not start");
-	if (check_curl(err) < 0 || http_identity_new(&identity, &tls, err) < 0) {
+	if (check_curl(err) < 0) {
 		curl_global_cleanup();
 		return -1;
 	}
 	struct http *http = mem_alloc(sizeof *http);
+	struct http_identity *identity = http_identity_new_default();
 	http->loop = loop;
 	http->user_agent = mem_dup(options->user_agent);
 	http->http2 = options->http2;

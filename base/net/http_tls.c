@@ -21,7 +21,8 @@ enum {
 
 struct http_identity {
 	unsigned refs;
-	X509_STORE *store; /* the CAs; NULL: only pinned, or insecure */
+	X509_STORE *store; /* the CAs; NULL: only pinned, insecure, or not needed so far */
+	bool system_cas;   /* the store is to hold the system's CAs and is made when first needed */
 	X509 *pin;
 	char *name;
 	X509 *cert;
@@ -114,19 +115,29 @@ static STACK_OF(X509) * parse_certificates(const char *pem, const char *what, st
 	return NULL;
 }
 
-static int load_ca(struct http_identity *identity, const char *ca, struct error *err)
+static X509_STORE *new_store(void)
 {
-	identity->store = X509_STORE_new();
+	X509_STORE *store = X509_STORE_new();
+
 	/* A CA given to us is trusted as it stands, also when it is itself signed by another. */
-	X509_STORE_set_flags(identity->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
-	if (!ca) {
-		X509_STORE_set_default_paths(identity->store);
-		ERR_clear_error();
-		return 0;
-	}
-	STACK_OF(X509) *certs = parse_certificates(ca, "CA", err);
+	X509_STORE_set_flags(store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+	return store;
+}
+
+static void load_system_cas(struct http_identity *identity)
+{
+	identity->store = new_store();
+	X509_STORE_set_default_paths(identity->store);
+	ERR_clear_error();
+}
+
+static int load_cas(struct http_identity *identity, const char *pem, struct error *err)
+{
+	STACK_OF(X509) *certs = parse_certificates(pem, "CA", err);
+
 	if (!certs)
 		return -1;
+	identity->store = new_store();
 	for (int i = 0; i < sk_X509_num(certs); i++)
 		X509_STORE_add_cert(identity->store, sk_X509_value(certs, i));
 	sk_X509_pop_free(certs, X509_free);
@@ -186,12 +197,23 @@ static int try_out(struct http_identity *identity, struct error *err)
 	return result;
 }
 
+static int load_trust(struct http_identity *identity, const struct http_tls *tls, struct error *err)
+{
+	identity->insecure = tls->insecure;
+	if (tls->insecure)
+		return 0;
+	if (tls->pin && load_pin(identity, tls->pin, err) < 0)
+		return -1;
+	if (tls->ca)
+		return load_cas(identity, tls->ca, err);
+	if (!tls->pin)
+		load_system_cas(identity);
+	return 0;
+}
+
 static int load(struct http_identity *identity, const struct http_tls *tls, struct error *err)
 {
-	if (tls->insecure)
-		identity->insecure = true;
-	else if ((tls->pin && load_pin(identity, tls->pin, err) < 0) ||
-		 ((!tls->pin || tls->ca) && load_ca(identity, tls->ca, err) < 0))
+	if (load_trust(identity, tls, err) < 0)
 		return -1;
 	identity->tls12_at_most = tls->tls12_at_most;
 	identity->name = tls->name && *tls->name ? mem_dup(tls->name) : NULL;
@@ -200,6 +222,15 @@ static int load(struct http_identity *identity, const struct http_tls *tls, stru
 	if (load_client_certificate(identity, tls->cert, tls->key, err) < 0)
 		return -1;
 	return try_out(identity, err);
+}
+
+struct http_identity *http_identity_new_default(void)
+{
+	struct http_identity *identity = mem_alloc(sizeof *identity);
+
+	identity->refs = 1;
+	identity->system_cas = true;
+	return identity;
 }
 
 int http_identity_new(struct http_identity **ret, const struct http_tls *tls, struct error *err)
@@ -220,6 +251,17 @@ static bool is_address(const char *host)
 	unsigned char binary[16];
 
 	return inet_pton(AF_INET, host, binary) == 1 || inet_pton(AF_INET6, host, binary) == 1;
+}
+
+/* An IPv6 address has many spellings; anything else stays as it is. */
+static char *normal_address(const char *host)
+{
+	struct in6_addr address;
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET6, host, &address) == 1 && inet_ntop(AF_INET6, &address, text, sizeof text))
+		return mem_dup(text);
+	return mem_dup(host);
 }
 
 /* "UFM (SHA-256 AB:CD...)": the fingerprint is written as `openssl x509 -fingerprint -sha256` does. */
@@ -326,12 +368,24 @@ static void explain(struct buf *text, int error, X509 *cert, const char *expecte
 	}
 }
 
-static void note_refusal(struct http_identity *identity, const X509_VERIFY_PARAM *param, int error, X509 *cert)
+/* What was expected of the certificate, as http_identity_refusal() will be asked for it. */
+static char *expected_name(X509_VERIFY_PARAM *param)
 {
-	const char *host = X509_VERIFY_PARAM_get0_host((X509_VERIFY_PARAM *)param, 0);
-	char *address = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc((X509_VERIFY_PARAM *)param);
+	const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
+	char *address = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(param);
+	char *name = host ? mem_dup(host) : normal_address(address ? address : "");
+
+	OPENSSL_free(address);
+	return name;
+}
+
+static void note_refusal(struct http_identity *identity, X509_VERIFY_PARAM *param, int error, X509 *cert)
+{
 	struct buf text;
 
+	free(identity->refused_host);
+	free(identity->refused);
+	identity->refused_host = expected_name(param);
 	buf_init(&text, 512);
 	if (!cert) {
 		buf_text(&text, "it shows no certificate");
@@ -343,26 +397,18 @@ static void note_refusal(struct http_identity *identity, const X509_VERIFY_PARAM
 	} else {
 		if (identity->pin)
 			buf_text(&text, "it shows neither the given certificate nor one that verifies by it: ");
-		explain(&text, error, cert, host ? host : address ? address : "it");
+		explain(&text, error, cert, identity->refused_host);
 	}
-	free(identity->refused_host);
-	free(identity->refused);
-	identity->refused_host = mem_dup(host ? host : address ? address : "");
 	identity->refused = buf_take(&text);
-	OPENSSL_free(address);
 }
 
 const char *http_identity_refusal(const struct http_identity *identity, const char *host)
 {
-	const char *expected = identity->name ? identity->name : host;
-	struct in6_addr a, b;
+	char *expected = normal_address(identity->name ? identity->name : host);
+	bool same = identity->refused && strcmp(expected, identity->refused_host) == 0;
 
-	if (!identity->refused)
-		return NULL;
-	/* OpenSSL writes an IPv6 address in its own way. */
-	if (inet_pton(AF_INET6, expected, &a) == 1 && inet_pton(AF_INET6, identity->refused_host, &b) == 1)
-		return memcmp(&a, &b, sizeof a) == 0 ? identity->refused : NULL;
-	return strcmp(expected, identity->refused_host) == 0 ? identity->refused : NULL;
+	free(expected);
+	return same ? identity->refused : NULL;
 }
 
 /* The whole certificate, not only its key or a digest of it. */
@@ -407,6 +453,8 @@ static int verify(X509_STORE_CTX *theirs, void *aux)
 	X509 *leaf = X509_STORE_CTX_get0_cert(theirs), *bad = NULL;
 	int error;
 
+	if (identity->system_cas && !identity->store)
+		load_system_cas(identity);
 	if (identity->pin && is_pinned(identity, leaf))
 		error = X509_V_OK;
 	else if (identity->store)

@@ -9,6 +9,8 @@
  * ours alone, from first to last: nothing of it depends on how libcurl was built. */
 struct http_identity;
 
+/* Trusts the system's CAs, which are read when first needed: that takes some ten milliseconds. */
+struct http_identity *http_identity_new_default(void);
 int http_identity_new(struct http_identity **ret, const struct http_tls *tls, struct error *err);
 struct http_identity *http_identity_ref(struct http_identity *identity);
 void http_identity_unref(struct http_identity *identity); /* NULL is fine */

@@ -142,11 +142,14 @@ void raw_renegotiate(struct raw_peer *peer)
 	char byte;
 
 	SSL_set_verify(peer->ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, accept_any);
-	assert(SSL_renegotiate(peer->ssl) == 1);
-	SSL_do_handshake(peer->ssl);
-	while (SSL_renegotiate_pending(peer->ssl) || SSL_in_init(peer->ssl))
-		if (SSL_peek(peer->ssl, &byte, 0) < 0 && SSL_do_handshake(peer->ssl) <= 0)
-			_exit(0);
+	if (SSL_renegotiate(peer->ssl) != 1 || SSL_do_handshake(peer->ssl) != 1)
+		_exit(0);
+	/* Reading is what drives the new handshake; it returns when that is over. */
+	SSL_clear_mode(peer->ssl, SSL_MODE_AUTO_RETRY);
+	SSL_peek(peer->ssl, &byte, 0);
+	SSL_set_mode(peer->ssl, SSL_MODE_AUTO_RETRY);
+	if (!SSL_is_init_finished(peer->ssl))
+		_exit(0);
 	note_client(peer);
 }
 
@@ -183,6 +186,7 @@ static SSL_CTX *make_context(const struct raw_server_options *options)
 	}
 	SSL_CTX_set_session_id_context(context, (const unsigned char *)"raw", 3);
 	SSL_CTX_set_mode(context, SSL_MODE_AUTO_RETRY);
+	SSL_CTX_set_options(context, SSL_OP_NO_SESSION_RESUMPTION_ON_RENEGOTIATION); /* as Apache does */
 	return context;
 }
 
@@ -197,6 +201,17 @@ static int on_server_name(SSL *ssl, int *alert, void *aux)
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* A close with bytes unread would be a reset, which takes away what was just sent: an alert, an answer. */
+static _Noreturn void leave(struct raw_peer *peer)
+{
+	char bytes[4096];
+
+	shutdown(peer->fd, SHUT_WR);
+	while (read(peer->fd, bytes, sizeof bytes) > 0)
+		;
+	_exit(0);
+}
+
 static void talk(struct raw_peer *peer, const struct raw_server_options *options)
 {
 	if (options->tls) {
@@ -206,16 +221,14 @@ static void talk(struct raw_peer *peer, const struct raw_server_options *options
 		peer->ssl = SSL_new(context);
 		SSL_set_fd(peer->ssl, peer->fd);
 		if (SSL_accept(peer->ssl) != 1)
-			_exit(0);
+			leave(peer);
 		snprintf(peer->seen->tls_version, sizeof peer->seen->tls_version, "%s", SSL_get_version(peer->ssl));
 		note_client(peer);
 	}
 	options->serve(peer);
 	if (peer->ssl)
 		SSL_shutdown(peer->ssl);
-	/* A close with bytes unread would be a reset, which takes away what was just sent. */
-	shutdown(peer->fd, SHUT_WR);
-	_exit(0);
+	leave(peer);
 }
 
 static void run(struct raw_server *server, int listener, const struct raw_server_options *options)
