@@ -40,7 +40,7 @@ int http_set_tls(struct http *http, const struct http_tls *tls, struct error *er
 void http_drop_idle(struct http *http);
 
 struct http_reply {
-	int status;               /* 0: no answer came */
+	int status;               /* 0: no answer came; set also when its body was cut or refused */
 	const char *content_type; /* "" when absent; these are borrowed until `done` returns */
 	const char *location;     /* "" when absent */
 	int64_t retry_after_ms;   /* -1 when absent or not a number of seconds */
@@ -62,7 +62,7 @@ struct http_request_options {
 	size_t body_len;
 	int64_t timeout_ms;      /* of the whole exchange; 0: none (a watch) */
 	int64_t idle_timeout_ms; /* nothing received for so long fails it; 0: none */
-	size_t body_max;         /* of the answer, in all; with `data` 0 means no limit */
+	size_t body_max;         /* of the answer, in all; 0: no limit with `data`, else 64 KiB */
 	/* The status line and headers are in (final ones, not 1xx).  Optional. */
 	void (*head)(void *aux, int status);
 	/* Bytes of a 2xx answer's body as they arrive, at most 16 KiB a call; -1 with err ends the exchange.  Optional;
@@ -76,6 +76,8 @@ struct http_request_options {
 	void *aux;
 };
 
-/* Never fails: what is wrong reaches `done`.  The handle is valid until `done` returns or http_cancel(). */
+/* Never fails: what is wrong reaches `done`.  The handle is valid until `done` returns or http_cancel().  All of these
+ * functions may be called from any callback, also http_free().  No redirect is followed, and a request that must not be
+ * sent twice must not be sent over HTTP/1.1: one that met a connection which the server was just closing is repeated. */
 struct http_request *http_send(struct http *http, const struct http_request_options *options);
 void http_cancel(struct http_request *request);
