@@ -57,8 +57,7 @@ static void test_one_bad_entry_and_nothing_is_loaded(void **state)
 		"{\"partitions\": {}}",
 		"{\"partitions\": [{\"pkey\": \"0x5\", \"members\": [\"0200000000000001\"]}, {\"pkey\": \"0x8000\"}]}",
 		"{\"partitions\": [{\"pkey\": \"0x5\", \"members\": [\"0200000000000001\", \"x\"]}]}",
-		"{\"partitions\": [{\"pkey\": \"0x5\", \"members\": [{\"guid\": \"0200000000000001\", \"membership\": "
-		"\"both\"}]}]}",
+		"{\"partitions\": [{\"pkey\": \"0x5\", \"members\": [{\"guid\":\"0200000000000001\",\"index0\":1}]}]}",
 		"{\"partitions\": [{\"pkey\": \"0x5\", \"ip_over_ib\": 1}]}",
 	};
 	struct ufm_model *model = ufm_model_new();
