@@ -1,6 +1,8 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
@@ -8,7 +10,8 @@
 #include "base/net/loop.h"
 #include "ufmsync/kube/config.h"
 
-/* Requests to the API server: base URL, identity, JSON in and out.  One connection when it speaks HTTP/2. */
+/* Requests to the API server: base URL, identity, JSON in and out.  One connection when it speaks HTTP/2.  A token from a
+ * file is read anew after a minute, and for the next request after a 401. */
 struct kube;
 
 int kube_new(struct kube **ret, struct loop *loop, const struct kube_config *config, const char *user_agent,
@@ -38,9 +41,12 @@ struct kube_request_options {
 /* Calls `done` once, later, unless cancelled.  `http_cancel()` on the handle. */
 struct http_request *kube_send(struct kube *kube, const struct kube_request_options *options);
 
-/* For streams (watch.h): adds authorization and base URL to `options->url`, which is a path here, and sends it. */
+/* For streams (watch.h): adds base URL to `options->url`, which is a path here, and authorization to the headers, and
+ * sends it.  Its `done` tells kube_saw_status() the status. */
 struct http_request *kube_send_raw(struct kube *kube, const struct http_request_options *options);
-/* What an answer that is not 2xx means, from its status and Status object. */
+void kube_saw_status(struct kube *kube, int status);
+/* What an answer that is not 2xx means, from its status and Status object; *reason (may be NULL) is a text for ever: one
+ * of those that are known, else "". */
 void kube_status_error(struct error *err, int status, const char *body, size_t len, const char **reason);
 
 /* How a JSON Patch of a pod ended (client.h is where the API server's ways of saying it are known). */

@@ -66,13 +66,25 @@ static void add_problem(struct pod *pod, const char *text)
 	free(before);
 }
 
-/* A copy of the annotation's text.  There may be none although it is there: text with a NUL is nobody's. */
+/* No NUL, and no control characters but those between values: no annotation has others by intention, and as encoders
+ * differ in how they spell some of them, a patch could not test for such a text. */
+static bool is_plain(const char *text)
+{
+	for (; *text; text++) {
+		if ((unsigned char)*text < ' ' && !strchr("\t\n\r", *text))
+			return false;
+	}
+	return true;
+}
+
+/* A copy of the annotation's text; `odd`: it is there, but not as plain text. */
 static char *read_text(const json_t *annotations, const char *key, bool *odd)
 {
 	const char *text = json_str(annotations, key, NULL);
+	bool plain = text && is_plain(text);
 
-	*odd = !text && json_object_get(annotations, key);
-	return mem_dup(text);
+	*odd = !plain && json_object_get(annotations, key);
+	return plain ? mem_dup(text) : NULL;
 }
 
 static char *read_networks(struct pod *pod, const json_t *annotations, enum pod_source source)
@@ -82,7 +94,7 @@ static char *read_networks(struct pod *pod, const json_t *annotations, enum pod_
 	char *text = read_text(annotations, pod_source_key(source), &odd);
 
 	if (odd) {
-		error_set(&err, ERROR_INVALID, "%s: holds a NUL", pod_source_key(source));
+		error_set(&err, ERROR_INVALID, "%s: holds a control character", pod_source_key(source));
 		add_problem(pod, err.text);
 	} else if (text && *text && pod_networks_parse(pod, source, text, &err) < 0) {
 		add_problem(pod, err.text);

@@ -55,7 +55,7 @@ struct pod {
 	/* The raw annotations, NULL when absent; needed to patch them.  May be dropped with pod_forget_texts(). */
 	char *networks_text, *default_text, *record_text;
 	bool texts_known;
-	bool record_odd;         /* the record holds a NUL, so there is no record_text although the annotation is there */
+	bool record_odd;         /* the record is there, but holds control characters: then there is no record_text */
 	bool has_annotations;    /* any at all, whosever */
 	char *static_uid;        /* annotation kubernetes.io/config.hash: the uid by which CNI knows a static pod; NULL: none */
 };

@@ -121,11 +121,11 @@ static int finish_names(struct pod_network *network, const struct pod *pod, stru
 
 static void trim(const char **text, size_t *len)
 {
-	while (*len > 0 && strchr(" \t\r\n\v\f", **text)) {
+	while (*len > 0 && strchr(" \t\r\n", **text)) {
 		(*text)++;
 		(*len)--;
 	}
-	while (*len > 0 && strchr(" \t\r\n\v\f", (*text)[*len - 1]))
+	while (*len > 0 && strchr(" \t\r\n", (*text)[*len - 1]))
 		(*len)--;
 }
 

@@ -265,6 +265,36 @@ static bool has_network(const struct pod *pod, const struct pod_publication *pub
 
 /* --- the patch --- */
 
+/* A string as Go's encoder writes it.  The API server's `test` compares not what strings mean but how they are spelled:
+ * ours with its own encoding of the object. */
+static void write_go_string(struct buf *out, const char *text)
+{
+	buf_text(out, "\"");
+	while (*text) {
+		size_t plain = strcspn(text, "\"\\<>&\t\n\r\xe2");
+		buf_append(out, text, plain);
+		text += plain;
+		if (!*text)
+			break;
+		if (strncmp(text, "\xe2\x80\xa8", 3) == 0 || strncmp(text, "\xe2\x80\xa9", 3) == 0) {
+			buf_text(out, text[2] == '\xa8' ? "\\u2028" : "\\u2029");
+			text += 2;
+		} else if (strchr("<>&", *text)) {
+			buf_printf(out, "\\u%04x", (unsigned)(unsigned char)*text);
+		} else if (*text == '\xe2') {
+			buf_append(out, text, 1);
+		} else {
+			buf_printf(out, "\\%c",
+				   *text == '\t'   ? 't'
+				   : *text == '\n' ? 'n'
+				   : *text == '\r' ? 'r'
+						   : *text);
+		}
+		text++;
+	}
+	buf_text(out, "\"");
+}
+
 static void write_operation(struct buf *patch, const char *operation, const char *key, const char *value)
 {
 	buf_printf(patch, ",{\"op\":\"%s\",\"path\":\"/metadata/annotations", operation);
@@ -275,7 +305,7 @@ static void write_operation(struct buf *patch, const char *operation, const char
 	}
 	buf_text(patch, "\",\"value\":");
 	if (value)
-		buf_json_string(patch, value);
+		write_go_string(patch, value);
 	else
 		buf_text(patch, "null");
 	buf_text(patch, "}");
@@ -335,7 +365,7 @@ int pod_patch(struct buf *patch, const struct pod *pod, const struct pod_publica
 					 pod_source_key(publications[i].source), publications[i].index);
 	}
 	buf_text(patch, "[{\"op\":\"test\",\"path\":\"/metadata/uid\",\"value\":");
-	buf_json_string(patch, pod->uid);
+	write_go_string(patch, pod->uid);
 	buf_text(patch, "}");
 	if (patch_networks(patch, pod, POD_NETWORKS, publications, n, err) < 0 ||
 	    patch_networks(patch, pod, POD_DEFAULT_NETWORK, publications, n, err) < 0)

@@ -278,7 +278,7 @@ static void test_more_networks_than_the_limit_are_a_problem(void **state)
 	pod_free(pod);
 }
 
-static void test_an_annotation_with_a_nul_is_a_problem_and_such_a_record_is_none(void **state)
+static void test_an_annotation_with_control_characters_is_a_problem_and_such_a_record_is_none(void **state)
 {
 	struct pod *pod = pod_of("{\"metadata\":{\"uid\":\"u\",\"namespace\":\"a\",\"name\":\"p\"}}");
 	json_t *object = pod_object((const char *const[]){ "x", "y", NULL });
@@ -288,10 +288,16 @@ static void test_an_annotation_with_a_nul_is_a_problem_and_such_a_record_is_none
 	json_object_set_new(map, POD_NETWORKS_KEY, json_stringn("ib\0x", 4));
 	json_object_set_new(map, POD_RECORD_KEY, json_stringn("\0", 1));
 	pod = pod_from_json(object);
-	assert_string_equal(pod->problem, POD_NETWORKS_KEY ": holds a NUL");
+	assert_string_equal(pod->problem, POD_NETWORKS_KEY ": holds a control character");
 	assert_null(pod->record_text);
 	assert_true(pod->record_odd);
 	json_decref(object);
+	pod_free(pod);
+	pod = pod_with(POD_NETWORKS_KEY, "ib\f");
+	assert_string_equal(pod->problem, POD_NETWORKS_KEY ": holds a control character");
+	pod_free(pod);
+	pod = pod_with(POD_RECORD_KEY, "1.\b");
+	assert_true(pod->record_odd && !pod->record_text);
 	pod_free(pod);
 }
 
@@ -442,7 +448,7 @@ int main(void)
 		cmocka_unit_test(test_one_unreadable_annotation_does_not_hide_the_other),
 		cmocka_unit_test(test_an_empty_annotation_asks_for_nothing),
 		cmocka_unit_test(test_more_networks_than_the_limit_are_a_problem),
-		cmocka_unit_test(test_an_annotation_with_a_nul_is_a_problem_and_such_a_record_is_none),
+		cmocka_unit_test(test_an_annotation_with_control_characters_is_a_problem_and_such_a_record_is_none),
 		cmocka_unit_test(test_a_wish_that_is_no_usable_guid_is_bad_and_quoted),
 		cmocka_unit_test(test_an_empty_or_null_wish_is_none),
 		cmocka_unit_test(test_a_pkey_of_any_type_is_harmless),

@@ -209,6 +209,22 @@ static void test_a_record_is_replaced_only_over_the_one_that_was_read(void **sta
 	pod_free(pod);
 }
 
+/* The API server compares the spelling of strings, and its own is that of Go. */
+static void test_the_old_text_is_spelled_as_go_spells_it(void **state)
+{
+	struct pod *pod = pod_with(POD_RECORD_KEY, "\"\\/<>&\t\n\r\x7f\xe2\x80\xa8\xe2\x80\xa9\xe2\x82\xac\xc3\xa9");
+	struct buf text;
+	struct error err;
+	(void)state;
+	buf_init(&text, 1 << 20);
+	assert_int_equal(pod_patch(&text, pod, NULL, 0, "x", &err), 0);
+	assert_non_null(strstr(text.data,
+			       "\"op\":\"test\",\"path\":\"" RECORD_PATH "\",\"value\":\"\\\"\\\\/\\u003c\\u003e\\u0026"
+			       "\\t\\n\\r\x7f\\u2028\\u2029\xe2\x82\xac\xc3\xa9\""));
+	buf_free(&text);
+	pod_free(pod);
+}
+
 static void test_a_record_that_is_no_text_is_replaced_without_a_test(void **state)
 {
 	json_t *object = pod_object((const char *const[]){ "x", "y", NULL });
@@ -312,6 +328,7 @@ int main(void)
 		cmocka_unit_test(test_the_default_network_is_a_list_of_one_without_infiniband_guid),
 		cmocka_unit_test(test_several_interfaces_of_both_annotations_go_into_one_patch),
 		cmocka_unit_test(test_a_record_is_replaced_only_over_the_one_that_was_read),
+		cmocka_unit_test(test_the_old_text_is_spelled_as_go_spells_it),
 		cmocka_unit_test(test_a_record_that_is_no_text_is_replaced_without_a_test),
 		cmocka_unit_test(test_a_pod_without_annotations_gets_the_map_first),
 		cmocka_unit_test(test_an_interface_that_the_texts_do_not_have_is_refused),
