@@ -41,6 +41,9 @@ const char *httpd_method(const struct httpd_request *request);
 /* Percent-decoded, without the query; "%00" stays as it is. */
 const char *httpd_path(const struct httpd_request *request);
 const char *httpd_query(const struct httpd_request *request, const char *key);   /* decoded; NULL: absent; "" for "?key" */
+/* All of them, in their order, decoded. */
+void httpd_each_query(const struct httpd_request *request, void (*each)(void *aux, const char *key, const char *value),
+		      void *aux);
 const char *httpd_header(const struct httpd_request *request, const char *name); /* any case; NULL: absent */
 const char *httpd_body(const struct httpd_request *request, size_t *len);
 /* Subject of the client certificate that was verified ("CN=x"), or NULL when none was shown; one that does not verify is

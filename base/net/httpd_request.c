@@ -166,6 +166,29 @@ const char *httpd_query(const struct httpd_request *request, const char *key)
 	return lookup(request, MHD_GET_ARGUMENT_KIND, key);
 }
 
+struct each_query {
+	void (*each)(void *aux, const char *key, const char *value);
+	void *aux;
+};
+
+static enum MHD_Result on_query(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	const struct each_query *query = cls;
+
+	(void)kind;
+	query->each(query->aux, key, value ? value : "");
+	return MHD_YES;
+}
+
+void httpd_each_query(const struct httpd_request *request, void (*each)(void *aux, const char *key, const char *value),
+		      void *aux)
+{
+	struct each_query query = { .each = each, .aux = aux };
+
+	if (request->connection)
+		MHD_get_connection_values(request->connection, MHD_GET_ARGUMENT_KIND, on_query, &query);
+}
+
 const char *httpd_header(const struct httpd_request *request, const char *name)
 {
 	return lookup(request, MHD_HEADER_KIND, name);

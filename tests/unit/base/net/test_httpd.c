@@ -44,6 +44,22 @@ static void answer_text(struct httpd_request *request, int status, const char *t
 	httpd_answer(request, status, "text/plain", (const char *const[]){ "X-Ours: yes", NULL }, text, strlen(text));
 }
 
+static void add_query(void *aux, const char *key, const char *value)
+{
+	strcat(aux, key);
+	strcat(aux, "=");
+	strcat(aux, value);
+	strcat(aux, ";");
+}
+
+static void answer_queries(struct httpd_request *request)
+{
+	char text[100] = "";
+
+	httpd_each_query(request, add_query, text);
+	answer_text(request, 200, text);
+}
+
 static void answer_echo(struct httpd_request *request)
 {
 	const char *a = httpd_query(request, "a"), *header = httpd_header(request, "x-some");
@@ -114,6 +130,8 @@ static void handle(void *aux, struct httpd_request *request)
 	assert_ptr_equal(httpd_aux(request), server);
 	if (strncmp(path, "/echo", 5) == 0) {
 		answer_echo(request);
+	} else if (strcmp(path, "/queries") == 0) {
+		answer_queries(request);
 	} else if (strcmp(path, "/counts") == 0) {
 		answer_counts(server, request);
 	} else if (strcmp(path, "/abort") == 0) {
@@ -280,6 +298,8 @@ static void client_parts(unsigned port)
 
 	check(ask(fd, "/echo%2Fx%20y%00z%zz?a=1%2B+2&b", body, sizeof body) == 200);
 	check(strcmp(body, "GET /echo/x y%00z%zz a=1+ 2 b=there some=(none) body=0:") == 0);
+	check(ask(fd, "/queries?a=%2F&b&c=", body, sizeof body) == 200);
+	check(strcmp(body, "a=/;b=;c=;") == 0);
 	say(fd, "PATCH /echo HTTP/1.1\r\nHost: x\r\nX-SOME: Thing\r\nContent-Length: 5\r\n\r\nhello");
 	check(read_reply(fd, body, sizeof body) == 200);
 	check(strcmp(body, "PATCH /echo a=(none) b=(none) some=Thing body=5:hello") == 0);
