@@ -28,35 +28,35 @@
  * A request's answer may come late or never (the caller has its own deadline and then reports ERROR_RETRY). */
 struct engine;
 
-enum engine_policy { ENGINE_POLICY_NAMESPACE, ENGINE_POLICY_ANNOTATED, ENGINE_POLICY_ANY };  /* UFMSYNC_PKEY_POLICY */
-enum engine_gate { ENGINE_GATE_MEMBER, ENGINE_GATE_ASSIGNED };                               /* UFMSYNC_GATE */
-enum engine_orphans { ENGINE_ORPHANS_BRAKE, ENGINE_ORPHANS_REMOVE, ENGINE_ORPHANS_KEEP };    /* UFMSYNC_ORPHANS */
+enum engine_policy { ENGINE_POLICY_NAMESPACE, ENGINE_POLICY_ANNOTATED, ENGINE_POLICY_ANY }; /* UFMSYNC_PKEY_POLICY */
+enum engine_gate { ENGINE_GATE_MEMBER, ENGINE_GATE_ASSIGNED };                              /* UFMSYNC_GATE */
+enum engine_orphans { ENGINE_ORPHANS_BRAKE, ENGINE_ORPHANS_REMOVE, ENGINE_ORPHANS_KEEP };   /* UFMSYNC_ORPHANS */
 
 struct engine_options {
-	struct guid first, last;                /* the pool's range */
-	uint64_t start;                         /* random: where the pool's cursor starts */
-	struct pkey_set pkeys;                  /* those this cluster may touch; never PKEY_MANAGEMENT */
+	struct guid first, last; /* the pool's range */
+	uint64_t start;          /* random: where the pool's cursor starts */
+	struct pkey_set pkeys;   /* those this cluster may touch; never PKEY_MANAGEMENT */
 	enum engine_policy policy;
-	const char *const *shared_namespaces;   /* ends with NULL; copied */
-	struct pkey limited;                    /* DEFAULT_LIMITED_PARTITION; .v 0: none */
-	bool index0;                            /* of the primary membership */
+	const char *const *shared_namespaces; /* ends with NULL; copied */
+	struct pkey limited;                  /* DEFAULT_LIMITED_PARTITION; .v 0: none */
+	bool index0;                          /* of the primary membership */
 	enum engine_gate gate;
 	enum engine_orphans orphans;
-	bool adopt;                             /* UFMSYNC_ADOPT=annotation */
-	const struct record_keys *keys;         /* NULL: no records are read or written; borrowed */
+	bool adopt;                     /* UFMSYNC_ADOPT=annotation */
+	const struct record_keys *keys; /* NULL: no records are read or written; borrowed */
 	int64_t rest_ms, rest_unsure_ms, rest_early_ms;
 	int64_t orphan_grace_ms, audit_ms, gather_ms;
-	int64_t write_timeout_ms;               /* UFM_TIMEOUT: how long a write of anybody may go on after it was sent */
-	size_t batch_max;                       /* GUIDs a write: at most 500 */
-	unsigned patches_max;                   /* annotation patches under way at a time */
-	int64_t wall_offset_ms;                 /* wall clock minus `now`, for a record's `since` */
+	int64_t write_timeout_ms; /* UFM_TIMEOUT: how long a write of anybody may go on after it was sent */
+	size_t batch_max;         /* GUIDs a write: at most 500 */
+	unsigned patches_max;     /* annotation patches under way at a time */
+	int64_t wall_offset_ms;   /* wall clock minus `now`, for a record's `since` */
 };
-void engine_options_init(struct engine_options *options);  /* every default of the design */
+void engine_options_init(struct engine_options *options); /* every default of the design */
 
-struct engine *engine_new(const struct engine_options *options);  /* asserts that the range is valid */
+struct engine *engine_new(const struct engine_options *options); /* asserts that the range is valid */
 void engine_free(struct engine *engine);
 void engine_set_wall_offset(struct engine *engine, int64_t wall_offset_ms);
-void engine_set_keys(struct engine *engine, const struct record_keys *keys);  /* rotated; borrowed; may be NULL */
+void engine_set_keys(struct engine *engine, const struct record_keys *keys); /* rotated; borrowed; may be NULL */
 
 /* --- facts from the API server --- */
 
@@ -78,12 +78,12 @@ void engine_pod_read(struct engine *engine, uint64_t id, enum engine_read how, s
 
 void engine_networks_begin(struct engine *engine, int64_t now);
 void engine_networks_end(struct engine *engine, int64_t now);
-void engine_network_applied(struct engine *engine, struct network *network, int64_t now);  /* taken over */
+void engine_network_applied(struct engine *engine, struct network *network, int64_t now); /* taken over */
 void engine_network_deleted(struct engine *engine, const char *namespace, const char *name, int64_t now);
 
 void engine_namespaces_begin(struct engine *engine, int64_t now);
 void engine_namespaces_end(struct engine *engine, int64_t now);
-void engine_namespace_applied(struct engine *engine, struct namespace_rule *rule, int64_t now);  /* taken over */
+void engine_namespace_applied(struct engine *engine, struct namespace_rule *rule, int64_t now); /* taken over */
 void engine_namespace_deleted(struct engine *engine, const char *name, int64_t now);
 
 /* --- leadership --- */
@@ -91,10 +91,10 @@ void engine_namespace_deleted(struct engine *engine, const char *name, int64_t n
 /* We hold the Lease.  No write is sent before `quiet_until` (a dead leader's last one may still land); `settled`: the
  * Lease says that this cluster was settled before.  Once, ever. */
 void engine_lead(struct engine *engine, int64_t quiet_until, bool settled, int64_t now);
-bool engine_is_settled(const struct engine *engine);  /* to be remembered on the Lease */
+bool engine_is_settled(const struct engine *engine); /* to be remembered on the Lease */
 /* An operator has looked at the orphans: settles, releases the brake; what is an orphan now may be removed. */
 void engine_confirm(struct engine *engine, int64_t now);
-void engine_audit(struct engine *engine, int64_t now);  /* compare with the fabric manager now */
+void engine_audit(struct engine *engine, int64_t now); /* compare with the fabric manager now */
 
 /* --- answers --- */
 
@@ -106,10 +106,10 @@ void engine_write_done(struct engine *engine, uint64_t id, const struct error *e
 
 enum engine_patched {
 	ENGINE_PATCHED,
-	ENGINE_PATCH_STALE,    /* the pod is another than we thought: read again, decide anew */
-	ENGINE_PATCH_REFUSED,  /* this patch will never be accepted as the pod is now */
+	ENGINE_PATCH_STALE,   /* the pod is another than we thought: read again, decide anew */
+	ENGINE_PATCH_REFUSED, /* this patch will never be accepted as the pod is now */
 	ENGINE_PATCH_GONE,
-	ENGINE_PATCH_RETRY,    /* it may have been applied or not */
+	ENGINE_PATCH_RETRY, /* it may have been applied or not */
 };
 /* Of ENGINE_PATCH `id`; `why` for the Event on REFUSED, else may be NULL. */
 void engine_patch_done(struct engine *engine, uint64_t id, enum engine_patched how, const char *why, int64_t now);
@@ -117,34 +117,34 @@ void engine_patch_done(struct engine *engine, uint64_t id, enum engine_patched h
 /* --- what to do --- */
 
 enum engine_action_kind {
-	ENGINE_JOIN,       /* at most one JOIN or LEAVE is under way */
+	ENGINE_JOIN, /* at most one JOIN or LEAVE is under way */
 	ENGINE_LEAVE,
-	ENGINE_LIST,       /* never two of the same PKey, nor an `all` beside another `all` */
-	ENGINE_PATCH,      /* never two of one pod */
+	ENGINE_LIST,  /* never two of the same PKey, nor an `all` beside another `all` */
+	ENGINE_PATCH, /* never two of one pod */
 	ENGINE_READ_POD,
-	ENGINE_LIST_PODS,  /* list the pods anew: a network became ours while pods that name it were let go */
-	ENGINE_EVENT,      /* on a pod; not answered */
+	ENGINE_LIST_PODS, /* list the pods anew: a network became ours while pods that name it were let go */
+	ENGINE_EVENT,     /* on a pod; not answered */
 };
 
 struct engine_action {
 	enum engine_action_kind kind;
-	uint64_t id;  /* of all but LIST_PODS and EVENT: to be given back with the answer; never used twice */
+	uint64_t id; /* of all but LIST_PODS and EVENT: to be given back with the answer; never used twice */
 	/* Texts and arrays are borrowed until the next call into the engine. */
 	union {
 		struct {
-			struct pkey_class class;  /* LEAVE: only the pkey counts */
+			struct pkey_class class; /* LEAVE: only the pkey counts */
 			const struct guid *guids;
 			size_t n;
 		} write;
 		struct {
 			bool all;
-			struct pkey pkey;  /* unless all */
+			struct pkey pkey; /* unless all */
 		} list;
 		struct {
 			const struct pod *pod;
 			const struct pod_publication *publications;
 			size_t n;
-			const char *record;  /* NULL: leave the annotation alone */
+			const char *record; /* NULL: leave the annotation alone */
 		} patch;
 		struct {
 			const char *namespace, *name, *uid;
@@ -152,27 +152,33 @@ struct engine_action {
 		struct {
 			const char *namespace, *name, *uid;
 			bool warning;
-			const char *reason;  /* one of the reasons of DESIGN / README: BadPKey, GUIDTaken ... */
+			const char *reason; /* one of the reasons of DESIGN / README: BadPKey, GUIDTaken ... */
 			const char *text;
 		} event;
 	};
 };
 
-bool engine_next(struct engine *engine, int64_t now, struct engine_action *action);  /* false: nothing to do now */
-int64_t engine_deadline(const struct engine *engine);  /* when to ask again without a new fact; INT64_MAX: never */
+bool engine_next(struct engine *engine, int64_t now, struct engine_action *action); /* false: nothing to do now */
+int64_t engine_deadline(const struct engine *engine); /* when to ask again without a new fact; INT64_MAX: never */
 
 /* --- what is --- */
 
 enum attachment_state {
-	ATTACHMENT_WANTED, ATTACHMENT_JOINING, ATTACHMENT_MEMBER, ATTACHMENT_PUBLISHED, ATTACHMENT_LEAVING,
-	ATTACHMENT_RESTING, ATTACHMENT_STATES
+	ATTACHMENT_WANTED,
+	ATTACHMENT_JOINING,
+	ATTACHMENT_MEMBER,
+	ATTACHMENT_PUBLISHED,
+	ATTACHMENT_LEAVING,
+	ATTACHMENT_RESTING,
+	ATTACHMENT_STATES
 };
 const char *attachment_state_name(enum attachment_state state);
 
 enum engine_brake { ENGINE_BRAKE_OFF, ENGINE_BRAKE_UNSETTLED, ENGINE_BRAKE_LATCHED };
 
 struct engine_status {
-	bool leading, synced, listed, settled;  /* synced: pods, networks, namespaces; listed: first complete list is in */
+	bool leading, synced, listed,
+		settled; /* synced: pods, networks, namespaces; listed: first complete list is in */
 	enum engine_brake brake;
 	uint64_t attachments[ATTACHMENT_STATES];
 	uint64_t blocked;                       /* WANTED that wait for something else than us: network, PKey, GUID */

@@ -1,0 +1,473 @@
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ufmsync/engine_state.h"
+
+/* Annotations and records: one patch a pod, when everything that the pod waits for is decided. */
+
+enum {
+	PATCH_FIRST_MS = 100,
+	PATCH_MOST_MS = 30000,
+	REPAIR_FIRST_MS = 1000,
+	REPAIR_MOST_MS = 300000,
+	REFUSED_AGAIN_MS = 300000,
+	GONE_GRACE_MS = 10000,
+};
+
+/* --- what should stand there --- */
+
+/* Whether the pod's annotation is to name this attachment. */
+static bool is_included(const struct engine *e, const struct attachment *a)
+{
+	if (attachment_is_over(a) || !a->has_guid)
+		return false;
+	return a->published || a->state == ATTACHMENT_MEMBER || e->options.gate == ENGINE_GATE_ASSIGNED ||
+	       engine_broken(BREAK_PUBLISH_EARLY);
+}
+
+/* Whether the rest of the pod should not wait for it. */
+static bool is_settled(const struct engine *e, const struct attachment *a)
+{
+	return attachment_is_over(a) || a->blocked_reason || is_included(e, a);
+}
+
+static size_t gather(struct engine *e, const struct engine_pod *p)
+{
+	size_t n = 0;
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		const struct attachment *a = container_of(at, struct attachment, in_pod);
+		if (is_included(e, a) && n < POD_NETWORKS_MAX + 1)
+			e->publications[n++] =
+				(struct pod_publication){ .source = (enum pod_source)a->source,
+							  .index = a->index,
+							  .guid = a->guid,
+							  .pkey_text = a->pkey_text ? a->pkey_text->s : NULL,
+							  .runtime_guid = a->runtime_guid };
+	}
+	return n;
+}
+
+/* --- records --- */
+
+static uint64_t content_of_attachment(const struct engine *e, const struct record_attachment *r)
+{
+	uint64_t h = hash_text(e->seed, r->network);
+	h = hash_text(h, r->interface);
+	h = hash_number(h, (uint64_t)(int64_t)r->index);
+	h = hash_number(h, r->guid.v);
+	for (unsigned i = 0; i < r->n_memberships; i++)
+		h = hash_number(h, (uint64_t)r->memberships[i].pkey.v << 8 |
+					   (uint64_t)(r->memberships[i].membership == MEMBERSHIP_LIMITED) << 1 |
+					   r->memberships[i].index0);
+	return h;
+}
+
+/* Of what a record says, whatever its order, time and key.  Never 0. */
+static uint64_t content_of(const struct engine *e, const struct record *record)
+{
+	uint64_t h = 1 + record->n_attachments;
+	for (size_t i = 0; i < record->n_attachments; i++)
+		h += content_of_attachment(e, &record->attachments[i]);
+	return h ? h : 1;
+}
+
+static struct record *record_wanted(struct engine *e, const struct engine_pod *p)
+{
+	struct record *record = mem_alloc(sizeof *record);
+	record->uid = mem_dup(p->text);
+	record->attachments = mem_array(POD_NETWORKS_MAX + 1, sizeof *record->attachments);
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		const struct attachment *a = container_of(at, struct attachment, in_pod);
+		if (!is_included(e, a) || record->n_attachments > POD_NETWORKS_MAX)
+			continue;
+		struct record_attachment *r = &record->attachments[record->n_attachments++];
+		r->network = mem_printf("%s/%s", a->net->text, a->net->name);
+		r->interface = mem_dup(a->interface ? a->interface->s : "");
+		r->index = a->index;
+		r->guid = a->guid;
+		for (unsigned i = 0; i < a->n_seats; i++)
+			r->memberships[r->n_memberships++] = (struct pkey_class){
+				a->seats[i].partition->pkey,
+				a->seats[i].limited ? MEMBERSHIP_LIMITED : MEMBERSHIP_FULL,
+				a->seats[i].index0,
+			};
+	}
+	return record;
+}
+
+struct record *engine_record_seen(struct engine *e, struct engine_pod *p, const struct pod *pod)
+{
+	if (!pod->texts_known)
+		return NULL;
+	if (!pod->record_text || !e->options.keys || engine_broken(BREAK_IGNORE_RECORDS)) {
+		p->record_text = p->record_content = 0;
+		return NULL;
+	}
+	uint64_t hash = hash_text(e->seed, pod->record_text);
+	if (hash == p->record_text)
+		return NULL;
+	p->record_text = hash;
+	p->record_content = 0;
+	struct record *record;
+	struct error err;
+	if (record_open(&record, e->options.keys, pod->record_text, pod->uid, &err) < 0)
+		return NULL;
+	p->record_content = content_of(e, record);
+	p->since = record->since_ms;
+	if (record->since_ms > e->since_max)
+		e->since_max = record->since_ms;
+	return record;
+}
+
+uint64_t engine_texts_hash(const struct engine *e, const struct pod *pod)
+{
+	uint64_t h = e->seed;
+	if (!pod->texts_known)
+		return 0;
+	h = hash_text(h, pod->networks_text ? pod->networks_text : "");
+	h = hash_text(h, pod->default_text ? pod->default_text : "");
+	return hash_text(h, pod->record_text ? pod->record_text : "");
+}
+
+bool engine_stands_as_recorded(struct engine *e, struct engine_pod *p)
+{
+	size_t n = 0;
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		const struct attachment *a = container_of(at, struct attachment, in_pod);
+		if (a->has_guid || !a->recorded || n > POD_NETWORKS_MAX)
+			return false;
+		e->publications[n++] = (struct pod_publication){ .source = (enum pod_source)a->source,
+								 .index = a->index,
+								 .guid = a->guid,
+								 .pkey_text = a->pkey_text ? a->pkey_text->s : NULL,
+								 .runtime_guid = a->runtime_guid };
+	}
+	return n && pod_is_published(p->pod, e->publications, n);
+}
+
+/* --- deciding whether to patch --- */
+
+static void say_problem(struct engine *e, struct engine_pod *p)
+{
+	if (!p->pod)
+		return;
+	uint64_t hash = p->pod->problem ? hash_text(e->seed, p->pod->problem) | 1 : 0;
+	if (hash && hash != p->problem)
+		engine_say(e, p, true, "BadAnnotation", "%s", p->pod->problem);
+	p->problem = hash;
+}
+
+static void mark_published(struct engine *e, struct engine_pod *p, bool patched)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		struct attachment *a = container_of(at, struct attachment, in_pod);
+		if (!is_included(e, a) || (patched && !a->in_patch && !a->published))
+			continue;
+		a->in_patch = false;
+		a->published = a->used = true;
+		engine_attachment_settle(e, a);
+	}
+}
+
+static bool any_unpublished(const struct engine *e, const struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		const struct attachment *a = container_of(at, struct attachment, in_pod);
+		if (is_included(e, a) && !a->published)
+			return true;
+	}
+	return false;
+}
+
+static bool all_settled(const struct engine *e, const struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
+		if (!is_settled(e, container_of(at, struct attachment, in_pod)))
+			return false;
+	return true;
+}
+
+static bool any_alive(const struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
+		if (!attachment_is_over(container_of(at, struct attachment, in_pod)))
+			return true;
+	return false;
+}
+
+static bool any_blocked(const struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
+		if (container_of(at, struct attachment, in_pod)->blocked_reason)
+			return true;
+	return false;
+}
+
+static bool record_is_right(struct engine *e, const struct engine_pod *p, uint64_t *content)
+{
+	*content = 0;
+	if (!e->options.keys)
+		return true;
+	struct record *record = record_wanted(e, p);
+	*content = content_of(e, record);
+	/* A text that is no record of ours is overwritten only where we have something to say. */
+	bool right = *content == p->record_content || (!record->n_attachments && !p->record_content);
+	record_free(record);
+	return right;
+}
+
+enum verdict { VERDICT_WAIT, VERDICT_RIGHT, VERDICT_PATCH, VERDICT_NOTHING };
+
+static enum verdict judge(struct engine *e, struct engine_pod *p, uint64_t *content)
+{
+	if (!any_alive(p) && record_is_right(e, p, content))
+		return VERDICT_NOTHING;
+	if (!all_settled(e, p))
+		return VERDICT_WAIT;
+	size_t n = gather(e, p);
+	bool stands = p->pod ? pod_is_published(p->pod, e->publications, n) : p->stands && !any_unpublished(e, p);
+	return record_is_right(e, p, content) && (stands || !n) ? VERDICT_RIGHT : VERDICT_PATCH;
+}
+
+/* Somebody overwrote what stood there: it is written again, but not as fast as that one can write. */
+static bool repair_later(struct engine *e, struct engine_pod *p, uint64_t content)
+{
+	if (any_unpublished(e, p) || (content && p->written && content != p->written))
+		return false; /* our own news */
+	if (p->repairing)
+		return e->now < p->retry_at;
+	p->repairing = true;
+	if (e->now - p->patched_at > 2 * REPAIR_MOST_MS)
+		p->repairs = 0;
+	p->repairs += p->repairs < 20;
+	p->retry_at = e->now + engine_backoff(e, p->repairs, REPAIR_FIRST_MS, REPAIR_MOST_MS, p->by_uid.hash);
+	return true;
+}
+
+static void review(struct engine *e, struct engine_pod *p)
+{
+	uint64_t content;
+	engine_pod_set_work(e, p, WORK_NONE);
+	if (p->request || p->vanished || p->unreconciled)
+		return;
+	say_problem(e, p);
+	switch (judge(e, p, &content)) {
+	case VERDICT_NOTHING:
+		if (!p->problem)
+			engine_pod_over(e, p, false); /* none of ours (any more) */
+		else
+			engine_pod_forget(e, p);
+		return;
+	case VERDICT_WAIT:
+		return;
+	case VERDICT_RIGHT:
+		mark_published(e, p, false);
+		p->stands = true;
+		p->repairing = false;
+		p->failures = 0;
+		p->written = content;
+		if (!any_blocked(p) || e->kept_pods > KEPT_PODS_MAX)
+			engine_pod_forget(e, p);
+		return;
+	case VERDICT_PATCH:
+		break;
+	}
+	if (p->refused)
+		return;
+	if (repair_later(e, p, content) || e->now < p->retry_at) {
+		wake_sooner(&e->wakes, &p->wake, p->retry_at);
+		return;
+	}
+	if (!p->pod || !p->pod->texts_known)
+		engine_pod_want_read(e, p);
+	else
+		engine_pod_set_work(e, p, WORK_PATCH);
+}
+
+void engine_publish_work(struct engine *e, size_t *budget)
+{
+	if (e->phase != PHASE_RUN || (e->now < e->quiet_until && !engine_broken(BREAK_NO_QUIET)))
+		return;
+	while (*budget && !chain_empty(&e->work[WORK_REVIEW])) {
+		--*budget;
+		review(e, container_of(e->work[WORK_REVIEW].next, struct engine_pod, in_work));
+	}
+}
+
+/* --- patches --- */
+
+static void start_request(struct engine *e, struct engine_pod *p, struct engine_action *action)
+{
+	engine_pod_set_work(e, p, WORK_NONE);
+	p->request = action->id = ++e->ids;
+	chain_append(&e->requesting, &p->in_work);
+}
+
+static void make_record(struct engine *e, struct engine_pod *p)
+{
+	free(e->record);
+	e->record = NULL;
+	p->sent_content = p->sent_text = 0;
+	if (!e->options.keys)
+		return;
+	struct record *record = record_wanted(e, p);
+	if (record->n_attachments || p->record_content) {
+		int64_t wall = e->now + e->wall_offset;
+		e->since_max = wall > e->since_max ? wall : e->since_max + 1;
+		record->since_ms = e->since_max;
+		e->record = record_sign(e->options.keys, record);
+		p->sent_content = content_of(e, record);
+		p->sent_text = hash_text(e->seed, e->record);
+		p->since = record->since_ms;
+	}
+	record_free(record);
+}
+
+bool engine_next_patch(struct engine *e, struct engine_action *action)
+{
+	while (e->phase == PHASE_RUN && e->patches < e->options.patches_max && !chain_empty(&e->work[WORK_PATCH])) {
+		struct engine_pod *p = container_of(e->work[WORK_PATCH].next, struct engine_pod, in_work);
+		uint64_t content;
+		if (judge(e, p, &content) != VERDICT_PATCH || !p->pod || !p->pod->texts_known) {
+			engine_pod_set_work(e, p, WORK_REVIEW); /* something changed since it was queued */
+			e->more = true;
+			continue;
+		}
+		action->kind = ENGINE_PATCH;
+		start_request(e, p, action);
+		p->patching = true;
+		p->repairing = false;
+		p->patched_at = e->now;
+		e->patches++;
+		e->done_patches++;
+		action->patch.n = gather(e, p);
+		make_record(e, p);
+		action->patch.pod = p->pod;
+		action->patch.publications = e->publications;
+		action->patch.record = e->record;
+		for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+			struct attachment *a = container_of(at, struct attachment, in_pod);
+			a->in_patch |= is_included(e, a) && !a->published;
+		}
+		return true;
+	}
+	return false;
+}
+
+static void say_members(struct engine *e, struct engine_pod *p)
+{
+	char guid[GUID_TEXT_MAX], pkey[PKEY_TEXT_MAX];
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		struct attachment *a = container_of(at, struct attachment, in_pod);
+		if (!a->in_patch || a->said_member || !is_included(e, a))
+			continue;
+		a->said_member = true;
+		engine_say(e, p, false, "Member", "%s/%s: GUID %s%s%s", a->net->text, a->net->name,
+			   guid_format(guid, a->guid), a->n_seats ? " in PKey " : ", no PKey",
+			   a->n_seats ? pkey_format(pkey, a->seats[0].partition->pkey) : "");
+	}
+}
+
+static void patched(struct engine *e, struct engine_pod *p)
+{
+	say_members(e, p);
+	mark_published(e, p, true);
+	if (p->sent_text) {
+		p->record_text = p->sent_text;
+		p->record_content = p->written = p->sent_content;
+	}
+	p->stands = true;
+	p->failures = 0;
+	p->retry_at = 0;
+	engine_pod_forget(e, p); /* it is another now; the watch will tell */
+	engine_pod_set_work(e, p, WORK_REVIEW);
+}
+
+static void not_patched(struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
+		container_of(at, struct attachment, in_pod)->in_patch = false;
+}
+
+static void refused(struct engine *e, struct engine_pod *p, const char *why)
+{
+	not_patched(p);
+	p->refused = true;
+	p->texts = p->pod ? engine_texts_hash(e, p->pod) : 0;
+	p->retry_at = e->now + REFUSED_AGAIN_MS;
+	engine_say(e, p, true, "RecordRefused", "the API server refuses the pod's annotations: %s",
+		   why ? why : "no reason given");
+}
+
+static struct engine_pod *take_patch(struct engine *e, uint64_t id)
+{
+	for (struct chain *at = e->requesting.next; at != &e->requesting; at = at->next) {
+		struct engine_pod *p = container_of(at, struct engine_pod, in_work);
+		if (p->request != id || !p->patching)
+			continue;
+		chain_remove(&p->in_work);
+		p->request = 0;
+		p->patching = false;
+		e->patches--;
+		return p;
+	}
+	return NULL;
+}
+
+void engine_patch_done(struct engine *e, uint64_t id, enum engine_patched how, const char *why, int64_t now)
+{
+	engine_touch(e, now);
+	struct engine_pod *p = take_patch(e, id);
+	if (!p)
+		return;
+	if (p->gone) {
+		engine_pod_unref(e, p);
+		return;
+	}
+	bool vanished = p->vanished;
+	switch (how) {
+	case ENGINE_PATCHED:
+		patched(e, p);
+		break;
+	case ENGINE_PATCH_STALE:
+		not_patched(p);
+		engine_pod_want_read(e, p);
+		break;
+	case ENGINE_PATCH_REFUSED:
+		refused(e, p, why);
+		break;
+	case ENGINE_PATCH_GONE:
+		/* The watch is about to tell how it ended; if it does not, it is read. */
+		not_patched(p);
+		p->vanished = true;
+		wake_set(&e->wakes, &p->wake, now + GONE_GRACE_MS);
+		break;
+	case ENGINE_PATCH_RETRY:
+		p->failures += p->failures < 20;
+		p->retry_at = now + engine_backoff(e, p->failures, PATCH_FIRST_MS, PATCH_MOST_MS, p->by_uid.hash);
+		engine_pod_set_work(e, p, WORK_REVIEW);
+		break;
+	}
+	if (vanished)
+		engine_pod_want_read(e, p); /* it waited for this answer */
+}
+
+/* --- reads --- */
+
+bool engine_next_read(struct engine *e, struct engine_action *action)
+{
+	if (e->phase != PHASE_RUN || e->reads >= READS_MAX || chain_empty(&e->work[WORK_READ]))
+		return false;
+	struct engine_pod *p = container_of(e->work[WORK_READ].next, struct engine_pod, in_work);
+	action->kind = ENGINE_READ_POD;
+	start_request(e, p, action);
+	p->reading = true;
+	e->reads++;
+	action->read_pod.namespace = p->namespace->s;
+	action->read_pod.name = p->name;
+	action->read_pod.uid = p->text;
+	return true;
+}
