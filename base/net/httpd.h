@@ -62,3 +62,5 @@ void httpd_stream_start(struct httpd_request *request, int status, const char *c
 /* Copies.  What a slow reader has not taken piles up: `false` once more than 16 MiB wait, and then nothing was added. */
 bool httpd_stream_write(struct httpd_request *request, const void *bytes, size_t n);
 void httpd_stream_end(struct httpd_request *request);
+/* As end, but the connection is then closed without the last chunk: the client sees an answer that broke off. */
+void httpd_stream_cut(struct httpd_request *request);

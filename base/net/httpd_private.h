@@ -37,6 +37,7 @@ struct httpd_request {
 	bool suspended;
 	bool aborted; /* close the connection instead of going on */
 	bool ended;   /* of a stream: no more will be written */
+	bool cut;     /* of a stream: and it ends without its last chunk */
 	unsigned status;
 	struct MHD_Response *response; /* until microhttpd has it */
 	struct buf stream;

@@ -98,7 +98,7 @@ static ssize_t on_more(void *cls, uint64_t position, char *out, size_t max)
 	if (request->aborted)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	if (n == 0 && request->ended)
-		return MHD_CONTENT_READER_END_OF_STREAM;
+		return request->cut ? MHD_CONTENT_READER_END_WITH_ERROR : MHD_CONTENT_READER_END_OF_STREAM;
 	if (n == 0) {
 		httpd_request_suspend(request);
 		return 0;
@@ -262,6 +262,12 @@ bool httpd_stream_write(struct httpd_request *request, const void *bytes, size_t
 	buf_append(stream, bytes, n);
 	httpd_request_resume(request);
 	return true;
+}
+
+void httpd_stream_cut(struct httpd_request *request)
+{
+	request->cut = true;
+	httpd_stream_end(request);
 }
 
 void httpd_stream_end(struct httpd_request *request)

@@ -102,35 +102,16 @@ static void send_reply(struct mkube_call *call)
 	if (call->verdict.action == MKUBE_CUT) {
 		httpd_stream_start(call->request, reply->status, "application/json", headers);
 		httpd_stream_write(call->request, reply->body, reply->len / 2);
-		/* Aborted when the half is out: the stream has no way to tell, so some time is given. */
-		return;
+		httpd_stream_cut(call->request);
+	} else {
+		httpd_answer(call->request, reply->status, "application/json", headers, reply->body, reply->len);
 	}
-	httpd_answer(call->request, reply->status, "application/json", headers, reply->body, reply->len);
 	call_free(call);
-}
-
-static void on_cut(struct loop_timer *timer)
-{
-	struct mkube_call *call = container_of(timer, struct mkube_call, timer);
-
-	httpd_abort(call->request);
-	call_free(call);
-}
-
-static void reply_now(struct mkube_call *call)
-{
-	bool cut = call->verdict.action == MKUBE_CUT;
-
-	send_reply(call);
-	if (cut) {
-		loop_timer_init(&call->timer, call->server->loop, on_cut);
-		loop_timer_at(&call->timer, loop_now_ms() + 200);
-	}
 }
 
 static void on_reply_due(struct loop_timer *timer)
 {
-	reply_now(container_of(timer, struct mkube_call, timer));
+	send_reply(container_of(timer, struct mkube_call, timer));
 }
 
 /* The answer is made; the verdict says what becomes of it. */
@@ -144,7 +125,7 @@ static void finish(struct mkube_call *call)
 		loop_timer_init(&call->timer, call->server->loop, on_reply_due);
 		loop_timer_at(&call->timer, loop_now_ms() + call->verdict.delay_after_ms);
 	} else {
-		reply_now(call);
+		send_reply(call);
 	}
 }
 
@@ -315,7 +296,7 @@ static void serve_other(struct mkube_call *call)
 		call_free(call);
 		return;
 	}
-	reply_now(call);
+	send_reply(call);
 }
 
 static void on_request(void *aux, struct httpd_request *request)
@@ -343,7 +324,7 @@ static void on_request(void *aux, struct httpd_request *request)
 	log_call(call);
 	if (!is_let_in(server, request)) {
 		mkube_fail(&call->reply, 401, "Unauthorized", NULL, "Unauthorized");
-		reply_now(call);
+		send_reply(call);
 	} else if (!call->routed) {
 		serve_other(call);
 	} else {

@@ -144,6 +144,10 @@ static void handle(void *aux, struct httpd_request *request)
 	} else if (strcmp(path, "/end") == 0) {
 		httpd_stream_end(take_waiting(server));
 		answer_text(request, 200, "ok");
+	} else if (strcmp(path, "/half") == 0) {
+		httpd_stream_start(request, 200, "text/plain", NULL);
+		assert_true(httpd_stream_write(request, "half", 4));
+		httpd_stream_cut(request);
 	} else if (strcmp(path, "/cut") == 0) {
 		httpd_abort(take_waiting(server));
 		answer_text(request, 200, "ok");
@@ -391,6 +395,12 @@ static void client_streams(unsigned port)
 	check(read_head(watch, text, sizeof text) == 200);
 	check(ask(other, "/cut", text, sizeof text) == 200);
 	check(!read_until(watch, text, sizeof text, "never") && text[0] == '\0');
+
+	/* Cut behind what was written. */
+	watch = dial(port);
+	say(watch, "GET /half HTTP/1.1\r\nHost: x\r\n\r\n");
+	check(read_head(watch, text, sizeof text) == 200);
+	check(!read_until(watch, text, sizeof text, "never") && strcmp(text, "4\r\nhalf\r\n") == 0);
 }
 
 static void test_a_stream_comes_piece_by_piece_and_ends_or_is_cut(void **state)
