@@ -9,8 +9,9 @@
  * 100, the same (pod, reason, note) again within 10 minutes becomes a series (count), none is retried in a terminating
  * namespace or after a 4xx. */
 struct kube_events;
+/* `kube` must outlive the events. */
 struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const char *controller, const char *instance);
-void kube_events_free(struct kube_events *events);
+void kube_events_free(struct kube_events *events);  /* what waits is not sent any more; NULL is fine */
 
 struct kube_event {
 	const char *namespace, *pod, *uid;

@@ -11,7 +11,12 @@
 /* Keeps a reader informed of all objects of one kind, for ever: a list in streamed pages (one object at a time is in
  * memory), then a watch with bookmarks from where the list ended; resumed when it ends, listed anew on 410; back-off
  * with jitter on failure; timeoutSeconds random in 240-300; a stream on which nothing came for that long plus a margin
- * is cut.  Order of calls: (begin applied* end (applied | deleted)*)*. */
+ * is cut.  Order of calls: (begin applied* (end (applied | deleted)*)?)*: a list that fails half-way has no end, and the
+ * next try begins anew.
+ *
+ * A watch on which nothing at all came for its whole time proves nothing (a server restored from a backup stays silent
+ * about versions that it has yet to reach): the objects are then listed anew.  A server that does not know the selector's
+ * fields is asked without it. */
 struct kube_watch;
 
 struct kube_watch_options {
@@ -23,13 +28,15 @@ struct kube_watch_options {
 	void (*applied)(void *aux, const json_t *object);
 	void (*deleted)(void *aux, const json_t *object);  /* its last state; may only have left the selector */
 	void (*end)(void *aux);
-	/* Something failed and is tried again by itself: for the log and the metrics. NULL error: all is well again. */
+	/* Something failed and is tried again by itself: for the log and the metrics.  NULL error, once: all is well again. */
 	void (*trouble)(void *aux, const struct error *err);
 	void *aux;
 	uint64_t random;              /* seed of jitter and timeouts */
 };
 
+/* `kube` must outlive the watch. */
 struct kube_watch *kube_watch_new(struct loop *loop, struct kube *kube, const struct kube_watch_options *options);
 void kube_watch_free(struct kube_watch *watch);  /* NULL is fine; may be called from its callbacks */
-void kube_watch_restart(struct kube_watch *watch);  /* lists anew */
+void kube_watch_restart(struct kube_watch *watch);  /* lists anew; may be called from its callbacks */
+/* A complete list has been delivered, and nothing is known to have been missed since. */
 bool kube_watch_is_synced(const struct kube_watch *watch);
