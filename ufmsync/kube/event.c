@@ -347,8 +347,7 @@ void kube_events_say(struct kube_events *events, const struct kube_event *event)
 		entry->due_ms = entry->created ? entry->sent_ms + UPDATE_MS : now_ms;
 	}
 	/* From the loop, so that nothing is sent in the middle of what the caller does. */
-	if (!loop_timer_is_set(&events->timer) || entry->due_ms <= now_ms)
-		loop_timer_at(&events->timer, now_ms);
+	loop_timer_at(&events->timer, now_ms);
 }
 
 struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const char *controller, const char *instance)
