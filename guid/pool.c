@@ -44,7 +44,6 @@ struct guid_pool {
 	struct queue again;    /* free and not blocked, by when they became so */
 	struct queue early;    /* resting, neither unsure nor blocked, by since when */
 	struct queue until[2]; /* resting, by their end; [1] the unsure, as theirs is another length */
-	int64_t again_sequence;
 	uint64_t n_again, held, resting, blocked;
 };
 
@@ -147,7 +146,7 @@ static void to_free(struct guid_pool *pool, uint32_t i)
 		return;
 	}
 	if (keeps(pool)) {
-		queue_put(&pool->again, &pool->nodes->order, i, pool->again_sequence++);
+		queue_put(&pool->again, &pool->nodes->order, i, 0);
 		pool->n_again++;
 		return;
 	}

@@ -22,6 +22,7 @@ static void test_it_grows_to_its_ceiling_and_is_then_full(void **state)
 		assert_true(buf_append(&buf, "x", 1));
 	assert_int_equal(buf.len, 1000);
 	assert_int_equal(strlen(buf.data), 1000);
+	assert_int_equal(buf.cap, 1001);
 	assert_true(buf_append(&buf, "", 0));
 	assert_false(buf.full);
 	assert_false(buf_append(&buf, "y", 1));

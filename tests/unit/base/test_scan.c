@@ -246,6 +246,24 @@ static void test_what_is_not_json_is_refused_at_its_first_byte(void **state)
 	check_n(&options, "\"\0\"", 3, "invalid: not JSON: byte 1 is 0x00 where no control character must come");
 }
 
+static void test_no_control_character_hides_in_a_string_and_no_other_byte_ends_it(void **state)
+{
+	const struct scan_options options = { .patterns = { NULL } };
+
+	(void)state;
+	for (unsigned c = 0; c < 256; c++) {
+		for (size_t at = 1; at < 20; at++) {
+			char text[] = "\"abcdefghijklmnopqrs\"";
+			text[at] = (char)c;
+			bool fine = c >= 0x20 && c != '"' && (c != '\\' || strchr("bfnr", text[at + 1]));
+			char *got = scan_whole(&options, text, strlen(text) + (c == 0 ? 1 : 0));
+			if (fine != (strcmp(got, "ok") == 0))
+				fail_msg("0x%02x at %zu: %s", c, at, got);
+			free(got);
+		}
+	}
+}
+
 static void test_everything_json_allows_is_let_pass(void **state)
 {
 	static const char *const good[] = {
@@ -492,6 +510,7 @@ int main(void)
 		cmocka_unit_test(test_the_first_pattern_and_the_outer_value_win),
 		cmocka_unit_test(test_four_steps_and_eight_patterns_are_told_apart),
 		cmocka_unit_test(test_what_is_not_json_is_refused_at_its_first_byte),
+		cmocka_unit_test(test_no_control_character_hides_in_a_string_and_no_other_byte_ends_it),
 		cmocka_unit_test(test_everything_json_allows_is_let_pass),
 		cmocka_unit_test(test_a_cut_document_may_be_tried_again),
 		cmocka_unit_test(test_a_wanted_value_may_be_as_long_as_allowed_and_no_longer),

@@ -37,6 +37,22 @@ static void test_in_order_is_a_list_and_out_of_order_still_leaves_in_order(void 
 	queue_free(&queue);
 }
 
+static void test_equal_ones_leave_in_the_order_they_came(void **state)
+{
+	struct queue_link links[N];
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, sizeof *links);
+	for (uint32_t i = 0; i < N; i++)
+		queue_put(&queue, links, i, 0);
+	for (uint32_t i = 0; i < N; i++) {
+		assert_int_equal(queue_first(&queue, links), i);
+		queue_remove(&queue, links, i);
+	}
+	queue_free(&queue);
+}
+
 static void test_against_a_plain_array_it_agrees(void **state)
 {
 	struct queue_link links[N];
@@ -71,6 +87,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_in_order_is_a_list_and_out_of_order_still_leaves_in_order),
+		cmocka_unit_test(test_equal_ones_leave_in_the_order_they_came),
 		cmocka_unit_test(test_against_a_plain_array_it_agrees),
 	};
 

@@ -8,9 +8,10 @@
 
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "guid/table.h"
 
-enum { N = 1024 };
+enum { N = 1024, GROUPS_APART = 8 };
 
 /* Keys of every kind: neighbours, far apart, with equal low digits. */
 static uint64_t key_of(uint32_t i)
@@ -52,9 +53,36 @@ static void test_what_was_inserted_is_found_until_removed(void **state)
 	table_free(&table);
 }
 
+/* Of so many keys some share all that a slot of the map remembers of them. */
+static void test_keys_that_look_alike_are_told_apart(void **state)
+{
+	enum { MANY = 400000 };
+	uint64_t *keys = mem_array(MANY, sizeof *keys);
+	struct table table;
+
+	(void)state;
+	table_init(&table, sizeof *keys, 1);
+	for (uint32_t i = 0; i < MANY; i++) {
+		keys[i] = (uint64_t)i * GROUPS_APART;
+		assert_int_equal(table_find(&table, keys, keys[i]), TABLE_NONE);
+		table_insert(&table, keys, i);
+	}
+	for (uint32_t i = 0; i < MANY; i++)
+		if (table_find(&table, keys, keys[i]) != i)
+			fail_msg("key %u is taken for another", i);
+	for (uint32_t i = 0; i < MANY; i++)
+		table_remove(&table, keys, i);
+	assert_int_equal(table.count, 0);
+	table_free(&table);
+	free(keys);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(test_what_was_inserted_is_found_until_removed) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_was_inserted_is_found_until_removed),
+		cmocka_unit_test(test_keys_that_look_alike_are_told_apart),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
