@@ -152,7 +152,8 @@ static void begin_key(struct scan *scan)
 {
 	scan->next = 0;
 	scan->key_kept = live_here(scan) != 0;
-	buf_clear(&scan->key);
+	if (scan->key_kept)
+		buf_clear(&scan->key);
 }
 
 static int end_key(struct scan *scan)
