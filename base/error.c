@@ -55,8 +55,8 @@ int error_wrap(struct error *err, const char *format, ...)
 	va_start(ap, format);
 	vsnprintf(text, ERROR_TEXT_MAX, format, ap);
 	va_end(ap);
-	strcat(text, ": ");
-	strncat(text, err->text, ERROR_TEXT_MAX - 1);
+	size_t n = strlen(text);
+	snprintf(text + n, sizeof text - n, ": %s", err->text);
 	take(err, err->kind, text);
 	return -1;
 }
