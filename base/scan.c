@@ -3,38 +3,10 @@
 #include <assert.h>
 #include <endian.h>
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/json_unescape.h"
-#include "base/mem.h"
-
-/* Two halves.  The grammar: run() goes over bytes by the state it is in, remembers of the open brackets only one bit
- * each, and stops where the other half has to act.  The wanted: masks say which patterns the path so far agrees with,
- * and while a wanted value is open its bytes are kept.  Where no pattern agrees, nothing but grammar runs. */
-
-enum state {
-	BETWEEN,          /* before, between or behind documents */
-	VALUE,            /* a value must come */
-	ELEMENT_OR_CLOSE, /* behind '[' */
-	KEY_OR_CLOSE,     /* behind '{' */
-	KEY,              /* behind ',' of an object */
-	COLON,
-	AFTER,  /* behind a value inside a container */
-	STRING, /* in the body of a string or a key */
-	ESCAPE,
-	HEX,
-	LITERAL,
-	NUMBER_MINUS,   /* behind '-' */
-	NUMBER_ZERO,    /* the states in which a number may end: this one, */
-	NUMBER_INTEGER, /* this, */
-	NUMBER_DOT,
-	NUMBER_FRACTION, /* this, */
-	NUMBER_E,
-	NUMBER_SIGN,
-	NUMBER_EXPONENT, /* and this */
-};
+#include "base/scan_private.h"
 
 enum event {
 	MORE,     /* all bytes are used up */
@@ -43,170 +15,12 @@ enum event {
 	FAILED,   /* the byte it stands before is an error: scan->error */
 };
 
-enum { RAW_KEY_MAX = 6 * SCAN_KEY_MAX, KEEP_MAX = 256 * 1024 };
-
-struct pattern {
-	unsigned n_steps;
-	const char *step[SCAN_STEPS_MAX]; /* into the caller's text */
-	size_t len[SCAN_STEPS_MAX];
-};
-
-struct scan {
-	struct scan_options options;
-	struct pattern patterns[SCAN_PATTERNS_MAX];
-	uint8_t all;                        /* masks of patterns: every one, */
-	uint8_t ending[SCAN_STEPS_MAX + 1]; /* those with this number of steps, */
-	uint8_t star[SCAN_STEPS_MAX];       /* those with '*' at this step */
-
-	enum state state;
-	bool in_key; /* the string under way is a key */
-	uint8_t hex_left;
-	const char *literal; /* what of it must still come */
-	uint64_t objects;    /* a bit for each open bracket, the innermost the lowest: it is an object */
-	unsigned depth;
-	uint64_t documents; /* begun ones */
-	uint64_t offset;    /* of the next byte to be fed */
-
-	uint8_t live[SCAN_STEPS_MAX]; /* patterns that agree with the path to the container opened at this depth */
-	uint8_t next;                 /* patterns that agree with the path to the value that comes now */
-	bool key_kept;
-	struct buf key; /* the body of the key under way, while key_kept */
-	char stars[SCAN_STEPS_MAX][SCAN_KEY_MAX + 1];
-
-	bool open;       /* a wanted value is being kept */
-	unsigned wanted; /* its pattern */
-	unsigned wanted_depth;
-	struct buf value;
-
-	bool failed, ended;
-	struct error error;
-};
-
-static_assert(SCAN_DEPTH_MAX <= 64, "one bit of `objects` for each open bracket");
-static_assert(SCAN_PATTERNS_MAX <= 8, "one bit of a mask for each pattern");
-
-static void compile(struct scan *scan, unsigned index, const char *text)
-{
-	struct pattern *pattern = &scan->patterns[index];
-	uint8_t bit = (uint8_t)(1u << index);
-
-	for (const char *at = text; *at;) {
-		size_t len = strcspn(at, "/");
-		assert(pattern->n_steps < SCAN_STEPS_MAX && len > 0 && len <= SCAN_KEY_MAX);
-		assert(at[len] == '\0' || at[len + 1] != '\0');
-		if (len == 1 && *at == '*')
-			scan->star[pattern->n_steps] |= bit;
-		pattern->step[pattern->n_steps] = at;
-		pattern->len[pattern->n_steps++] = len;
-		at += len + (at[len] == '/');
-	}
-	scan->all |= bit;
-	scan->ending[pattern->n_steps] |= bit;
-}
-
-struct scan *scan_new(const struct scan_options *options)
-{
-	struct scan *scan = mem_alloc(sizeof *scan);
-
-	scan->options = *options;
-	for (unsigned i = 0; i < SCAN_PATTERNS_MAX && options->patterns[i]; i++)
-		compile(scan, i, options->patterns[i]);
-	assert(scan->all == 0 || (options->value && options->max_value > 0));
-	buf_init(&scan->key, RAW_KEY_MAX + 1);
-	buf_init(&scan->value, options->max_value + 1);
-	return scan;
-}
-
-void scan_free(struct scan *scan)
-{
-	if (!scan)
-		return;
-	buf_free(&scan->key);
-	buf_free(&scan->value);
-	free(scan);
-}
-
 static enum event failed(struct scan *scan, const char *at, const char *base, const char *expected)
 {
 	error_set(&scan->error, ERROR_INVALID, "not JSON: byte %" PRIu64 " is 0x%02x where %s must come",
 		  scan->offset + (uint64_t)(at - base), (unsigned)(unsigned char)*at, expected);
 	return FAILED;
 }
-
-/* --- the wanted ------------------------------------------------------------------------------------------------- */
-
-/* Patterns that go on below the innermost open container. */
-static uint8_t live_here(const struct scan *scan)
-{
-	return scan->depth > 0 && scan->depth <= SCAN_STEPS_MAX ? scan->live[scan->depth - 1] : 0;
-}
-
-static void begin_element(struct scan *scan)
-{
-	uint8_t live = live_here(scan);
-
-	scan->next = live ? live & scan->star[scan->depth - 1] : 0;
-}
-
-static void begin_key(struct scan *scan)
-{
-	scan->next = 0;
-	scan->key_kept = live_here(scan) != 0;
-	if (scan->key_kept)
-		buf_clear(&scan->key);
-}
-
-static int end_key(struct scan *scan)
-{
-	unsigned step = scan->depth - 1;
-	char *key = scan->stars[step];
-	uint8_t live = scan->live[step];
-	size_t len = 0;
-
-	enum json_unescape is = scan->key.full ? JSON_UNESCAPE_LONG
-					       : json_unescape(key, SCAN_KEY_MAX, &len, scan->key.data, scan->key.len);
-	if (is == JSON_UNESCAPE_OK) {
-		for (unsigned i = 0; i < SCAN_PATTERNS_MAX; i++) {
-			const struct pattern *pattern = &scan->patterns[i];
-			if (!(live >> i & 1))
-				continue;
-			if ((scan->star[step] >> i & 1) ||
-			    (pattern->len[step] == len && memcmp(pattern->step[step], key, len) == 0))
-				scan->next |= (uint8_t)(1u << i);
-		}
-		return 0;
-	}
-	/* Such a key is no pattern's, so it only matters where any key will do. */
-	if (!(live & scan->star[step]))
-		return 0;
-	if (is == JSON_UNESCAPE_LONG)
-		return error_set(&scan->error, ERROR_LIMIT, "a key of more than %d bytes", SCAN_KEY_MAX);
-	return error_set(&scan->error, ERROR_INVALID, "a key that is no UTF-8 or has a NUL in it");
-}
-
-static int deliver(struct scan *scan)
-{
-	const struct pattern *pattern = &scan->patterns[scan->wanted];
-	struct scan_value value = { .pattern = scan->wanted, .json = scan->value.data, .len = scan->value.len };
-
-	scan->open = false;
-	if (scan->value.len > scan->options.max_value)
-		return error_set(&scan->error, ERROR_LIMIT, "a value of more than %zu bytes", scan->options.max_value);
-	for (unsigned i = 0; i < pattern->n_steps; i++) {
-		if (!(scan->star[i] >> scan->wanted & 1))
-			continue;
-		bool object = scan->objects >> (scan->depth - 1 - i) & 1;
-		value.keys[value.n_keys++] = object ? scan->stars[i] : NULL;
-	}
-	int result = scan->options.value(scan->options.aux, &value, &scan->error);
-	/* One large element must not keep its memory for the life of a watch. */
-	if (scan->value.cap > KEEP_MAX)
-		buf_free(&scan->value);
-	buf_clear(&scan->value);
-	return result;
-}
-
-/* --- the grammar ------------------------------------------------------------------------------------------------ */
 
 static const char *skip_blanks(const char *p, const char *end)
 {
@@ -289,7 +103,7 @@ static enum event string_body(struct scan *scan, const char **p, const char *end
 	if (!key_ends)
 		return MORE;
 	scan->state = COLON;
-	return scan->key_kept && end_key(scan) < 0 ? FAILED : MORE;
+	return scan->key_kept && scan_end_key(scan) < 0 ? FAILED : MORE;
 }
 
 static int tell_begin(struct scan *scan, char first)
@@ -454,7 +268,7 @@ static enum event after_value(struct scan *scan, const char **p, const char *bas
 		++*p;
 		scan->state = object ? KEY : VALUE;
 		if (!object)
-			begin_element(scan);
+			scan_begin_element(scan);
 		return MORE;
 	}
 	if (c != (object ? '}' : ']'))
@@ -472,7 +286,7 @@ static enum event key(struct scan *scan, const char **p, const char *end, const 
 	if (**p != '"')
 		return failed(scan, *p, base, scan->state == KEY ? "a key" : "a key or '}'");
 	++*p;
-	begin_key(scan);
+	scan_begin_key(scan);
 	scan->in_key = true;
 	scan->state = STRING;
 	return string_body(scan, p, end, base);
@@ -484,7 +298,7 @@ static enum event element_or_close(struct scan *scan, const char **p)
 		++*p;
 		return close_container(scan) ? COMPLETE : MORE;
 	}
-	begin_element(scan);
+	scan_begin_element(scan);
 	scan->state = VALUE;
 	return MORE;
 }
@@ -560,7 +374,7 @@ static int feed(struct scan *scan, const char *bytes, size_t n)
 			buf_append(&scan->value, from, (size_t)(p - from));
 		if (event == FAILED)
 			return -1;
-		if (event == COMPLETE && deliver(scan) < 0)
+		if (event == COMPLETE && scan_deliver(scan) < 0)
 			return -1;
 		if (event == WANTED) {
 			scan->open = true;
@@ -601,7 +415,7 @@ int scan_feed(struct scan *scan, const char *bytes, size_t n, struct error *err)
 static int finish(struct scan *scan)
 {
 	/* Only the end of the input ends a document that is a number. */
-	if (scan->depth == 0 && number_may_end(scan) && end_value(scan) && deliver(scan) < 0)
+	if (scan->depth == 0 && number_may_end(scan) && end_value(scan) && scan_deliver(scan) < 0)
 		return -1;
 	if (scan->state != BETWEEN)
 		return error_set(&scan->error, ERROR_RETRY, "JSON cut off after %" PRIu64 " bytes", scan->offset);
