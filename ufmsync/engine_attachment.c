@@ -355,6 +355,7 @@ void engine_attachment_left(struct engine *e, struct attachment *a)
 	engine_attachment_state(e, a, ATTACHMENT_RESTING);
 	engine_guid_block(e, a->guid);
 	engine_strays_classify(e, a->guid);
+	e->pool_try |= !chain_empty(&e->pool_waiting); /* when it can be had is another time now */
 	wake_set(&e->wakes, &a->wake, a->rest_until > a->settle_at ? a->rest_until : a->settle_at);
 	if (a->pod->finished && a->published) {
 		char guid[GUID_TEXT_MAX];
