@@ -321,6 +321,9 @@ static int set_routing(CURL *easy, const char *url)
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* Else giving a request up waits for the thread that looks its name up. */
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+	/* Requests wait for a connection that may turn out to carry them all.  The handshake of TLS tells; without TLS only
+	 * the first answer would, which may be long in coming, and it would be HTTP/1.1. */
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, strncasecmp(url, "https:", 6) == 0 ? 1L : 0L);
 	return bad;
 }
 
@@ -342,12 +345,8 @@ static int set_tls(struct http_request *request)
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, request);
-	if (request->http->http2) {
-		bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-		bad |= (int)curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);
-	} else {
-		bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	}
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
+				     request->http->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
 	return bad;
 }
 
