@@ -21,7 +21,7 @@ enum {
 	SERIES_MS = 10 * 60 * 1000, /* after so long without it, the same again is a new event */
 	UPDATE_MS = 60 * 1000,      /* a series is written at most so often */
 	TRIES_MAX = 3,
-	RETRY_MS = 2 * 1000,
+	RETRY_MS = 500,
 	REQUEST_MS = 10 * 1000,
 };
 
@@ -57,6 +57,7 @@ struct kube_events {
 	struct entries entries; /* in the order they were first said */
 	unsigned n, in_flight;
 	int64_t budget_ms, budget_at_ms;
+	int64_t update_ms;
 	struct loop_timer timer;
 	uint64_t serial;
 	unsigned long dropped;
@@ -224,7 +225,7 @@ static void settled(struct entry *entry)
 	entry->state = STATE_IDLE;
 	if (entry->count > entry->written) {
 		entry->state = STATE_DUE;
-		entry->due_ms = entry->sent_ms + UPDATE_MS;
+		entry->due_ms = entry->sent_ms + entry->events->update_ms;
 	}
 }
 
@@ -344,7 +345,7 @@ void kube_events_say(struct kube_events *events, const struct kube_event *event)
 	entry->last_wall_ms = loop_wall_ms();
 	if (entry->state == STATE_IDLE) {
 		entry->state = STATE_DUE;
-		entry->due_ms = entry->created ? entry->sent_ms + UPDATE_MS : now_ms;
+		entry->due_ms = entry->created ? entry->sent_ms + events->update_ms : now_ms;
 	}
 	/* From the loop, so that nothing is sent in the middle of what the caller does. */
 	loop_timer_at(&events->timer, now_ms);
@@ -359,6 +360,7 @@ struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const 
 	events->controller = mem_dup(controller);
 	events->instance = mem_dup_n(instance, strnlen(instance, 128));
 	TAILQ_INIT(&events->entries);
+	events->update_ms = UPDATE_MS;
 	events->budget_ms = BUDGET_MS;
 	events->budget_at_ms = loop_now_ms();
 	loop_timer_init(&events->timer, loop, on_timer);
@@ -380,6 +382,11 @@ void kube_events_free(struct kube_events *events)
 	free(events->controller);
 	free(events->instance);
 	free(events);
+}
+
+void kube_events_set_series_ms(struct kube_events *events, int64_t least_ms)
+{
+	events->update_ms = least_ms;
 }
 
 unsigned long kube_events_dropped(const struct kube_events *events)

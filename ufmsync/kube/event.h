@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/net/loop.h"
 #include "ufmsync/kube/client.h"
@@ -21,4 +22,6 @@ struct kube_event {
 	const char *action;  /* "Join", "Publish"... */
 };
 void kube_events_say(struct kube_events *events, const struct kube_event *event);
+/* How often a series is written at most; a minute unless set. */
+void kube_events_set_series_ms(struct kube_events *events, int64_t least_ms);
 unsigned long kube_events_dropped(const struct kube_events *events);
