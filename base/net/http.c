@@ -55,7 +55,7 @@ static void enter(struct http_request *request, enum http_state state)
 
 static void retire_if_unused(struct http_pool *pool)
 {
-	if (pool != pool->http->current && pool->requests == 0 && !pool->http->in_curl)
+	if (pool != pool->http->current[pool->kind] && pool->requests == 0 && !pool->http->in_curl)
 		http_pool_free(pool);
 }
 
@@ -154,6 +154,11 @@ static void start(struct http_request *request)
 	assert(code == CURLM_OK); /* fails for handles used twice, and without memory */
 }
 
+static enum http_kind kind_of(const struct http *http, const struct http_request_options *options)
+{
+	return http->http2 && !options->data && options->body_max <= HTTP_2_BODY_MAX ? HTTP_2 : HTTP_1;
+}
+
 struct http_request *http_send(struct http *http, const struct http_request_options *options)
 {
 	struct http_request *request = mem_alloc(sizeof *request);
@@ -161,7 +166,7 @@ struct http_request *http_send(struct http *http, const struct http_request_opti
 
 	assert(!http->freed && options->method && options->url && options->done);
 	request->http = http;
-	request->pool = http->current;
+	request->pool = http->current[kind_of(http, options)];
 	request->pool->requests++;
 	request->state = HTTP_DELIVERING; /* in no list yet */
 	enter(request, HTTP_WAITING);
@@ -383,7 +388,8 @@ int http_new(struct http **ret, struct loop *loop, const struct http_options *op
 	TAILQ_INIT(&http->paused);
 	loop_timer_init(&http->again, loop, on_again);
 	loop_timer_init(&http->refill, loop, on_refill);
-	http->current = http_pool_new(http, identity);
+	for (enum http_kind kind = HTTP_1; kind < HTTP_KINDS; kind++)
+		http->current[kind] = http_pool_new(http, kind, identity);
 	http_identity_unref(identity);
 	*ret = http;
 	return 0;
@@ -399,12 +405,14 @@ void http_free(struct http *http)
 		destroy(http);
 }
 
-static void renew_pool(struct http *http, struct http_identity *identity)
+static void renew_pools(struct http *http, struct http_identity *identity)
 {
-	struct http_pool *old = http->current;
+	for (enum http_kind kind = HTTP_1; kind < HTTP_KINDS; kind++) {
+		struct http_pool *old = http->current[kind];
 
-	http->current = http_pool_new(http, identity);
-	retire_if_unused(old);
+		http->current[kind] = http_pool_new(http, kind, identity);
+		retire_if_unused(old);
+	}
 }
 
 int http_set_tls(struct http *http, const struct http_tls *tls, struct error *err)
@@ -413,12 +421,15 @@ int http_set_tls(struct http *http, const struct http_tls *tls, struct error *er
 
 	if (http_identity_new(&identity, tls, err) < 0)
 		return -1;
-	renew_pool(http, identity);
+	renew_pools(http, identity);
 	http_identity_unref(identity);
 	return 0;
 }
 
 void http_drop_idle(struct http *http)
 {
-	renew_pool(http, http->current->identity);
+	struct http_identity *identity = http_identity_ref(http->current[HTTP_1]->identity);
+
+	renew_pools(http, identity);
+	http_identity_unref(identity);
 }

@@ -26,8 +26,11 @@ struct http_tls {
 
 struct http_options {
 	const char *user_agent;
-	bool http2;               /* offer it (ALPN); many requests then share one connection */
-	unsigned max_connections; /* to one host; requests beyond wait their turn; 0: no limit */
+	/* Offer it (ALPN): many requests then share one connection.  Those with `data`, or whose answer may be larger than
+	 * 1 MiB, have one of their own (HTTP/1.1) all the same. */
+	bool http2;
+	unsigned
+		max_connections; /* to one host, of each of the two kinds; more requests wait their turn; 0: no limit */
 };
 
 int http_new(struct http **ret, struct loop *loop, const struct http_options *options, struct error *err);
@@ -77,7 +80,7 @@ struct http_request_options {
 };
 
 /* Never fails: what is wrong reaches `done`.  The handle is valid until `done` returns or http_cancel().  All of these
- * functions may be called from any callback, also http_free().  No redirect is followed, and a request that must not be
- * sent twice must not be sent over HTTP/1.1: one that met a connection which the server was just closing is repeated. */
+ * functions may be called from any callback, http_free() too.  No redirect is followed.  A request that met a kept
+ * connection which the server was just closing is sent again, unseen, as long as no byte of an answer had come. */
 struct http_request *http_send(struct http *http, const struct http_request_options *options);
 void http_cancel(struct http_request *request);

@@ -85,12 +85,13 @@ static int on_timer(CURLM *multi, long timeout_ms, void *aux)
 	return 0;
 }
 
-struct http_pool *http_pool_new(struct http *http, struct http_identity *identity)
+struct http_pool *http_pool_new(struct http *http, enum http_kind kind, struct http_identity *identity)
 {
 	struct http_pool *pool = mem_alloc(sizeof *pool);
 	int bad = 0;
 
 	pool->http = http;
+	pool->kind = kind;
 	pool->identity = http_identity_ref(identity);
 	TAILQ_INIT(&pool->sockets);
 	loop_timer_init(&pool->timeout, http->loop, on_timeout);

@@ -21,9 +21,19 @@ TAILQ_HEAD(http_requests, http_request);
 TAILQ_HEAD(http_pools, http_pool);
 TAILQ_HEAD(http_sockets, http_socket);
 
-/* Connections made under one identity.  A new identity gets a new pool; the old one lives on for what is under way. */
+/* Answers that are collected share HTTP/2 connections, where that is allowed; those that stream (lists, watches) get an
+ * HTTP/1.1 connection of their own.  It is not only fairer: libcurl 7.88 stops delivering an HTTP/2 stream, without a
+ * word, when the last piece of its body finds its buffer full because another stream was read at that time.  So the
+ * buffer of a request over HTTP/2 holds the whole answer, and none that may be larger goes there.  The two kinds live
+ * apart because libcurl remembers for a host as a whole whether its connections can be shared. */
+enum http_kind { HTTP_1, HTTP_2, HTTP_KINDS };
+enum { HTTP_2_BODY_MAX = 1 << 20 };
+
+/* Connections of one kind made under one identity.  A new identity gets a new pool; the old one lives on for what is
+ * under way. */
 struct http_pool {
 	struct http *http;
+	enum http_kind kind;
 	CURLM *multi;
 	struct http_identity *identity;
 	struct http_sockets sockets;
@@ -37,8 +47,8 @@ struct http {
 	char *user_agent;
 	bool http2;
 	unsigned max_connections;
-	struct http_pool *current;
-	struct http_pools pools; /* the current one, and those that still have requests */
+	struct http_pool *current[HTTP_KINDS];
+	struct http_pools pools; /* the current ones, and those that still have requests */
 
 	/* A request is in one of these, by its `state`, until `done` is called. */
 	struct http_requests waiting, running, ended, cancelled;
@@ -92,7 +102,7 @@ struct http_request {
 };
 
 /* http_pool.c */
-struct http_pool *http_pool_new(struct http *http, struct http_identity *identity);
+struct http_pool *http_pool_new(struct http *http, enum http_kind kind, struct http_identity *identity);
 void http_pool_free(struct http_pool *pool); /* closes all connections; no request is on it */
 
 /* http_transfer.c */

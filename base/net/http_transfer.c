@@ -238,7 +238,6 @@ static bool collect(struct http_request *request, const char *bytes, size_t n)
 {
 	size_t room = request->answer.max - request->answer.len;
 
-	http_slice_count(request->http, n);
 	if (n <= room)
 		return buf_append(&request->answer, bytes, n);
 	buf_append(&request->answer, bytes, room);
@@ -259,7 +258,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *aux)
 	if (is_given_up(request))
 		return CURL_WRITEFUNC_ERROR;
 	heard(request);
-	if (http_slice_is_over(request->http)) {
+	if (streamed && http_slice_is_over(request->http)) {
 		http_request_pause(request);
 		return CURL_WRITEFUNC_PAUSE; /* libcurl keeps these bytes and gives them again */
 	}
@@ -346,8 +345,17 @@ static int set_tls(struct http_request *request)
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_tls_context);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, request);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-				     request->http->http2 ? (long)CURL_HTTP_VERSION_2TLS : (long)CURL_HTTP_VERSION_1_1);
+				     request->pool->kind == HTTP_2 ? (long)CURL_HTTP_VERSION_2TLS
+								   : (long)CURL_HTTP_VERSION_1_1);
 	return bad;
+}
+
+/* See enum http_kind.  Of this memory only what an answer really takes is ever touched. */
+static long buffer_size(const struct http_request *request)
+{
+	size_t body = request->body_max > OTHER_BODY_MAX ? request->body_max : OTHER_BODY_MAX;
+
+	return request->pool->kind == HTTP_2 ? (long)(HEAD_MAX + body + PIECE) : PIECE;
 }
 
 static int set_message(struct http_request *request)
@@ -369,7 +377,7 @@ static int set_message(struct http_request *request)
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_HEADERDATA, request);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
-	bad |= (int)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)PIECE);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, buffer_size(request));
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->detail);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
 	return bad;

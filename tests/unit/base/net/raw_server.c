@@ -153,15 +153,16 @@ void raw_renegotiate(struct raw_peer *peer)
 	note_client(peer);
 }
 
+/* HTTP/2 where the client offers it, else none named, which is HTTP/1.1. */
 static int choose_http2(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *in,
 			unsigned in_len, void *aux)
 {
 	(void)ssl;
 	(void)aux;
-	return SSL_select_next_proto((unsigned char **)out, out_len, (const unsigned char *)"\x02h2", 3, in, in_len) ==
-			       OPENSSL_NPN_NEGOTIATED
-		       ? SSL_TLSEXT_ERR_OK
-		       : SSL_TLSEXT_ERR_ALERT_FATAL;
+	if (SSL_select_next_proto((unsigned char **)out, out_len, (const unsigned char *)"\x02h2", 3, in, in_len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_NOACK;
+	return SSL_TLSEXT_ERR_OK;
 }
 
 static SSL_CTX *make_context(const struct raw_server_options *options)
@@ -224,6 +225,10 @@ static void talk(struct raw_peer *peer, const struct raw_server_options *options
 			leave(peer);
 		snprintf(peer->seen->tls_version, sizeof peer->seen->tls_version, "%s", SSL_get_version(peer->ssl));
 		note_client(peer);
+		const unsigned char *protocol;
+		unsigned n;
+		SSL_get0_alpn_selected(peer->ssl, &protocol, &n);
+		peer->http2 = n == 2 && memcmp(protocol, "h2", 2) == 0;
 	}
 	options->serve(peer);
 	if (peer->ssl)

@@ -24,6 +24,7 @@ struct raw_seen {
 
 struct raw_peer {
 	int fd;
+	bool http2; /* agreed on */
 	SSL *ssl;   /* NULL: plain */
 	int number; /* 1 for the first connection */
 	struct raw_seen *seen;
