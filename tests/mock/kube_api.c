@@ -22,8 +22,9 @@ bool mkube_query_rv(const struct mkube_request *request, uint64_t *rv, bool *giv
 	if (!*given)
 		return true;
 	if (strspn(text, "0123456789") != strlen(text) || strlen(text) > 18)
-		return mkube_fail(reply, 500, "InternalError", NULL,
-				  "strconv.ParseUint: parsing \"%s\": invalid syntax", text);
+		return mkube_fail(reply, 500, NULL, NULL,
+				  "resourceVersion: Invalid value: strconv.ParseUint: parsing \"%s\": invalid syntax",
+				  text);
 	*rv = strtoull(text, NULL, 10);
 	return true;
 }

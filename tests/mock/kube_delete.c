@@ -80,6 +80,7 @@ static struct mkube_version *delete_version(struct mkube_api *api, struct mkube_
 	json_t *object = mkube_version_object(version), *metadata = json_object_get(object, "metadata");
 	bool terminating = json_object_get(metadata, "deletionTimestamp");
 	bool held = json_array_size(json_object_get(metadata, "finalizers")) > 0;
+	bool pod = kind == MKUBE_PODS;
 	int64_t grace = grace_of(version, object, asked);
 	int64_t old_grace = json_int(metadata, 0, "deletionGracePeriodSeconds", NULL);
 	char *key = mem_dup(version->key);
@@ -90,16 +91,19 @@ static struct mkube_version *delete_version(struct mkube_api *api, struct mkube_
 		free(key);
 		return version;
 	}
-	if (grace > 0 || held || (terminating && old_grace > 0)) {
-		if (!terminating || grace > 0)
-			json_object_set_new(metadata, "deletionTimestamp", mkube_time(now_ms + grace * 1000));
+	/* A pod that goes at once is first seen with a grace period of 0. */
+	if (grace > 0 || held || pod) {
+		json_object_set_new(metadata, "deletionTimestamp", mkube_time(now_ms + grace * 1000));
 		json_object_set_new(metadata, "deletionGracePeriodSeconds", json_integer(grace));
 		version = mkube_store_put(api->store, kind, object);
 	} else {
 		json_decref(object);
 	}
 	if (grace == 0 && !held) {
-		version = mkube_store_remove(api->store, kind, key);
+		struct mkube_version *last = mkube_store_remove(api->store, kind, key);
+
+		/* The answer for a pod is the state before; the history still holds it. */
+		version = pod ? version : last;
 		*removed = true;
 	}
 	free(key);

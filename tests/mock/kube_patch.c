@@ -72,12 +72,12 @@ static int find(struct place *place, json_t *root, const char *pointer, struct e
 
 	*place = (struct place){ .value = root };
 	if (*pointer && *pointer != '/')
-		return error_set(err, ERROR_INVALID, "'%s' is no JSON pointer", pointer);
+		return error_set(err, ERROR_CONFLICT, "'%s' is no JSON pointer", pointer);
 	for (int depth = 0; *rest; depth++) {
 		json_t *container = place->value;
 
 		if (depth == DEPTH_MAX || !next_token(place->key, &rest))
-			return error_set(err, ERROR_INVALID, "'%s' is no JSON pointer", pointer);
+			return error_set(err, ERROR_CONFLICT, "'%s' is no JSON pointer", pointer);
 		if (!container || !step(place, container))
 			return error_set(err, ERROR_CONFLICT, "doc is missing path: %s", pointer);
 	}
@@ -124,7 +124,7 @@ static int move_or_copy(json_t **root, const json_t *operation, bool move, const
 	struct place source, target;
 
 	if (!from)
-		return error_set(err, ERROR_INVALID, "an operation lacks 'from'");
+		return error_set(err, ERROR_CONFLICT, "an operation lacks 'from'");
 	if (find(&source, *root, from, err) < 0)
 		return -1;
 	if (!source.value)
@@ -138,14 +138,14 @@ static int move_or_copy(json_t **root, const json_t *operation, bool move, const
 	return 0;
 }
 
-static int apply(json_t **root, const json_t *operation, struct error *err)
+static int apply(json_t **root, const json_t *operation, bool strict, struct error *err)
 {
 	const char *op = json_str(operation, "op", NULL), *pointer = json_str(operation, "path", NULL);
 	json_t *value = json_object_get(operation, "value");
 	struct place place;
 
 	if (!op || !pointer)
-		return error_set(err, ERROR_INVALID, "an operation lacks 'op' or 'path'");
+		return error_set(err, ERROR_CONFLICT, "an operation lacks 'op' or 'path'");
 	if (strcmp(op, "move") == 0 || strcmp(op, "copy") == 0)
 		return move_or_copy(root, operation, *op == 'm', pointer, err);
 	if (find(&place, *root, pointer, err) < 0)
@@ -155,24 +155,30 @@ static int apply(json_t **root, const json_t *operation, struct error *err)
 	if (strcmp(op, "remove") == 0)
 		return take_out(&place, pointer, err);
 	if (strcmp(op, "add") != 0 && strcmp(op, "replace") != 0)
-		return error_set(err, ERROR_INVALID, "unexpected kind of operation: %s", op);
+		return error_set(err, ERROR_CONFLICT, "unexpected kind of operation: %s", op);
 	if (!value)
-		return error_set(err, ERROR_INVALID, "operation %s lacks 'value'", op);
-	if (*op == 'r' && !place.value)
+		return error_set(err, ERROR_CONFLICT, "operation %s lacks 'value'", op);
+	bool element = json_is_array(place.parent);
+	if (*op == 'r' && !place.value && (strict || element))
 		return error_set(err, ERROR_CONFLICT, "replace operation does not apply: doc is missing key: %s",
 				 pointer);
 	put(root, &place, json_deep_copy(value), *op == 'a');
 	return 0;
 }
 
-int mkube_json_patch(json_t **object, const json_t *patch, struct error *err)
+int mkube_json_patch(json_t **object, const json_t *patch, bool strict, struct error *err)
 {
+	json_t *operation;
+	size_t i;
+
 	if (!json_is_array(patch))
 		return error_set(err, ERROR_INVALID, "a JSON patch is an array");
+	json_array_foreach((json_t *)(uintptr_t)patch, i, operation) if (!json_is_object(operation)) return error_set(
+		err, ERROR_INVALID, "a JSON patch is an array of objects");
 	if (json_array_size(patch) > OPERATIONS_MAX)
 		return error_set(err, ERROR_LIMIT, "more than %d operations", OPERATIONS_MAX);
-	for (size_t i = 0; i < json_array_size(patch); i++)
-		if (apply(object, json_array_get(patch, i), err) < 0)
+	for (i = 0; i < json_array_size(patch); i++)
+		if (apply(object, json_array_get(patch, i), strict, err) < 0)
 			return -1;
 	return 0;
 }

@@ -45,8 +45,10 @@ bool mkube_fail(struct mkube_reply *reply, int code, const char *reason, json_t 
 	va_start(ap, format);
 	vsnprintf(text, sizeof text, format, ap);
 	va_end(ap);
-	json_t *status = json_pack("{s:s, s:s, s:{}, s:s, s:o, s:s}", "kind", "Status", "apiVersion", "v1", "metadata",
-				   "status", "Failure", "message", text_json(text), "reason", reason);
+	json_t *status = json_pack("{s:s, s:s, s:{}, s:s, s:o}", "kind", "Status", "apiVersion", "v1", "metadata",
+				   "status", "Failure", "message", text_json(text));
+	if (reason)
+		json_object_set_new(status, "reason", json_string(reason));
 	if (details)
 		json_object_set_new(status, "details", details);
 	json_object_set_new(status, "code", json_integer(code));

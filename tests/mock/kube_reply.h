@@ -17,7 +17,7 @@ void mkube_reply_free(struct mkube_reply *reply);
 void mkube_reply_version(struct mkube_reply *reply, int status, const struct mkube_version *version);
 void mkube_reply_json(struct mkube_reply *reply, int status, json_t *object); /* steals */
 
-/* A Status of a failure.  `reason` is also what the client decides by ("NotFound"); `details` may be NULL, is stolen.
+/* A Status of a failure.  `reason` is what clients decide by ("NotFound"), NULL: none; `details` may be NULL, is stolen.
  * All return false so that a rule may say `return mkube_fail(...)`. */
 bool mkube_fail(struct mkube_reply *reply, int code, const char *reason, json_t *details, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));

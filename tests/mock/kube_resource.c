@@ -136,6 +136,21 @@ bool mkube_route_parse(struct mkube_route *route, const char *path)
 	return ok;
 }
 
+bool mkube_group_known(const char *path)
+{
+	char prefix[128];
+
+	for (unsigned i = 0; i < MKUBE_KINDS; i++) {
+		const struct mkube_resource *resource = &mkube_resources[i];
+
+		snprintf(prefix, sizeof prefix, "/%s%s%s/%s/", *resource->group ? "apis" : "api",
+			 *resource->group ? "/" : "", resource->group, resource->version);
+		if (strncmp(path, prefix, strlen(prefix)) == 0)
+			return true;
+	}
+	return false;
+}
+
 void mkube_resource_name(char *out, size_t size, const struct mkube_resource *resource)
 {
 	snprintf(out, size, "%s%s%s", resource->plural, *resource->group ? "." : "", resource->group);

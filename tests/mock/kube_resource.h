@@ -41,6 +41,8 @@ struct mkube_route {
 
 /* "/api/v1/namespaces/a/pods/b/status"; false when no such thing is served. */
 bool mkube_route_parse(struct mkube_route *route, const char *path);
+/* The path lies in a group and version that is served, whatever it names there. */
+bool mkube_group_known(const char *path);
 /* "pods", "leases.coordination.k8s.io": as messages name it. */
 void mkube_resource_name(char *out, size_t size, const struct mkube_resource *resource);
 /* MKUBE_KINDS when there is none; `plural` alone, as the control port takes it. */

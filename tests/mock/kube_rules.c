@@ -99,7 +99,7 @@ static const char *undecodable(const struct mkube_resource *resource, json_t *ob
 		return "json: cannot unmarshal into Go struct field ObjectMeta.metadata of type map[string]string";
 	if (!string_list(metadata, "finalizers"))
 		return "json: cannot unmarshal into Go struct field ObjectMeta.metadata.finalizers of type []string";
-	return NULL;
+	return mkube_undecodable((enum mkube_kind)(resource - mkube_resources), object);
 }
 
 bool mkube_rules_decode(const struct mkube_route *route, json_t *object, int code, struct mkube_reply *reply)
@@ -206,8 +206,7 @@ bool mkube_rules_create(const struct mkube_route *route, json_t *object, int64_t
 	if (!set_name(route, metadata, reply) || !set_namespace(route, metadata, reply))
 		return false;
 	if (rv && *rv)
-		return mkube_fail(reply, 500, "InternalError", NULL,
-				  "resourceVersion should not be set on objects to be created");
+		return mkube_fail(reply, 500, NULL, NULL, "resourceVersion should not be set on objects to be created");
 	json_object_set_new(metadata, "uid", new_uid());
 	json_object_set_new(metadata, "creationTimestamp", mkube_time(now_ms));
 	json_object_del(metadata, "deletionTimestamp");
@@ -267,8 +266,7 @@ static bool same_name(const struct mkube_route *route, const json_t *old, json_t
 
 bool mkube_rules_update(const struct mkube_route *route, const json_t *old, json_t *object, struct mkube_reply *reply)
 {
-	static const char *const kept[] = { "uid", "creationTimestamp", "deletionTimestamp",
-					    "deletionGracePeriodSeconds" };
+	static const char *const kept[] = { "uid", "deletionTimestamp", "deletionGracePeriodSeconds" };
 	json_t *metadata = json_object_get(object, "metadata"), *before = json_object_get(old, "metadata");
 	const char *rv = json_str(metadata, "resourceVersion", NULL);
 
@@ -280,6 +278,7 @@ bool mkube_rules_update(const struct mkube_route *route, const json_t *old, json
 		if (!keep(route, before, metadata, kept[i], reply))
 			return false;
 	keep_part(before, metadata, "resourceVersion");
+	keep_part(before, metadata, "creationTimestamp"); /* silently */
 	if (strcmp(route->sub, "status") == 0)
 		keep_part(old, object, "spec");
 	else if (mkube_resources[route->kind].has_status)

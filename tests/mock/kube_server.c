@@ -290,7 +290,11 @@ static void serve_other(struct mkube_call *call)
 				 json_pack("{s:s, s:s, s:s, s:s}", "major", "1", "minor",
 					   server->api.newer ? "36" : "20", "gitVersion",
 					   server->api.newer ? "v1.36.4" : "v1.20.2", "platform", "linux/amd64"));
-	} else if (!mkube_access_serve(server->access, httpd_method(call->request), path, body, len, &call->reply)) {
+	} else if (mkube_access_serve(server->access, httpd_method(call->request), path, body, len, &call->reply)) {
+	} else if (mkube_group_known(path)) {
+		mkube_fail(&call->reply, 404, "NotFound", json_object(),
+			   "the server could not find the requested resource");
+	} else {
 		answered(call, 404);
 		httpd_answer(call->request, 404, "text/plain; charset=utf-8", NULL, "404 page not found\n", 19);
 		call_free(call);

@@ -92,25 +92,45 @@ static bool is_micro_time(const char *text)
 	return (*zone == '+' || *zone == '-') && strlen(zone) == 6 && zone[3] == ':';
 }
 
-static bool micro_time_ok(enum mkube_kind kind, const json_t *object, const json_t *at, const char *field,
-			  struct mkube_reply *reply)
+static bool absent_or_micro_time(const json_t *object, const char *key)
 {
-	if (!at || json_is_null(at) || is_micro_time(json_string_value(at)))
-		return true;
-	return mkube_fail_invalid(reply, kind, name_of(object), "FieldValueInvalid", field,
-				  "Invalid value: parsing time: cannot parse as \"2006-01-02T15:04:05.000000Z07:00\"");
+	const json_t *value = json_object_get(object, key);
+
+	return !value || json_is_null(value) || is_micro_time(json_string_value(value));
+}
+
+const char *mkube_undecodable(enum mkube_kind kind, const json_t *object)
+{
+	static const char time[] = "parsing time: cannot parse as \"2006-01-02T15:04:05.000000Z07:00\"";
+	const json_t *spec = json_object_get(object, "spec"), *holder = json_object_get(spec, "holderIdentity");
+	const json_t *duration = json_object_get(spec, "leaseDurationSeconds");
+
+	switch (kind) {
+	case MKUBE_LEASES:
+		if (!absent_or_micro_time(spec, "renewTime") || !absent_or_micro_time(spec, "acquireTime"))
+			return time;
+		if (holder && !json_is_null(holder) && !json_is_string(holder))
+			return "json: cannot unmarshal into Go struct field LeaseSpec.spec.holderIdentity of type "
+			       "string";
+		if (duration && !json_is_null(duration) && !json_is_integer(duration))
+			return "json: cannot unmarshal into Go struct field LeaseSpec.spec.leaseDurationSeconds of "
+			       "type int32";
+		return NULL;
+	case MKUBE_EVENTS:
+	case MKUBE_NEW_EVENTS:
+		if (!absent_or_micro_time(object, "eventTime") ||
+		    !absent_or_micro_time(json_object_get(object, "series"), "lastObservedTime"))
+			return time;
+		return NULL;
+	default:
+		return NULL;
+	}
 }
 
 static bool lease_ok(const json_t *object, struct mkube_reply *reply)
 {
-	const json_t *spec = json_object_get(object, "spec"), *holder = json_object_get(spec, "holderIdentity");
+	const json_t *spec = json_object_get(object, "spec");
 
-	if (!micro_time_ok(MKUBE_LEASES, object, json_object_get(spec, "renewTime"), "spec.renewTime", reply) ||
-	    !micro_time_ok(MKUBE_LEASES, object, json_object_get(spec, "acquireTime"), "spec.acquireTime", reply))
-		return false;
-	if (holder && !json_is_null(holder) && !json_is_string(holder))
-		return mkube_fail_bad_request(reply, "json: cannot unmarshal into Go struct field "
-						     "LeaseSpec.spec.holderIdentity of type string");
 	if (json_int(spec, 1, "leaseDurationSeconds", NULL) <= 0)
 		return mkube_fail_invalid(reply, MKUBE_LEASES, name_of(object), "FieldValueInvalid",
 					  "spec.leaseDurationSeconds", "Invalid value: must be greater than 0");
@@ -120,12 +140,27 @@ static bool lease_ok(const json_t *object, struct mkube_reply *reply)
 	return true;
 }
 
+/* It may end with one '-', but not with a '.'. */
+static bool generate_name_ok(const json_t *object)
+{
+	const char *prefix = json_str(object, "metadata", "generateName", NULL);
+	size_t n = prefix ? strlen(prefix) : 0;
+
+	if (n > 1 && prefix[n - 1] == '-')
+		n--;
+	return n == 0 || plain_name(prefix, n, "-.", true);
+}
+
 bool mkube_validate(enum mkube_kind kind, const json_t *object, struct mkube_reply *reply)
 {
 	const char *name = name_of(object);
 
 	if (strlen(name) >= MKUBE_NAME_MAX || !plain_name(name, strlen(name), "-.", true))
 		return mkube_fail_invalid(reply, kind, name, "FieldValueInvalid", "metadata.name",
+					  "Invalid value: a DNS-1123 subdomain must consist of lower case alphanumeric "
+					  "characters, '-' or '.'");
+	if (!generate_name_ok(object))
+		return mkube_fail_invalid(reply, kind, name, "FieldValueInvalid", "metadata.generateName",
 					  "Invalid value: a DNS-1123 subdomain must consist of lower case alphanumeric "
 					  "characters, '-' or '.'");
 	if (!annotations_ok(kind, object, reply) || !labels_ok(kind, object, reply))
@@ -156,14 +191,12 @@ static bool text_ok(const json_t *object, const char *key, size_t max, struct mk
 	return true;
 }
 
-/* The namespace of what the event is about; for something that has none it is "default". */
+/* What an event of a namespace other than "default" is about must have a namespace; which one is not looked at. */
 static bool event_namespace_ok(enum mkube_kind kind, const json_t *object, const char *about, struct mkube_reply *reply)
 {
 	const char *namespace = json_str(object, about, "namespace", NULL);
 
-	if (!namespace || !*namespace)
-	namespace = "default";
-	if (strcmp(namespace, json_str(object, "metadata", "namespace", NULL)) == 0)
+	if ((namespace && *namespace) || strcmp(json_str(object, "metadata", "namespace", NULL), "default") == 0)
 		return true;
 	return mkube_fail_invalid(reply, kind, name_of(object), "FieldValueInvalid", "involvedObject.namespace",
 				  "Invalid value: does not match event.namespace");
@@ -177,20 +210,21 @@ static bool new_event_ok(const json_t *object, struct mkube_reply *reply)
 	if (!json_is_string(time))
 		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueRequired", "eventTime",
 					  "Required value");
-	if (!micro_time_ok(MKUBE_NEW_EVENTS, object, time, "eventTime", reply) ||
-	    !text_ok(object, "reportingController", 253, reply) || !text_ok(object, "reportingInstance", 128, reply) ||
+	if (!text_ok(object, "reportingController", 253, reply) || !text_ok(object, "reportingInstance", 128, reply) ||
 	    !text_ok(object, "action", 128, reply) || !text_ok(object, "reason", 128, reply))
 		return false;
 	if (!type || (strcmp(type, "Normal") != 0 && strcmp(type, "Warning") != 0))
 		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueInvalid", "type",
 					  "Invalid value: has to be Normal or Warning");
 	if (note && strlen(note) > 1024)
-		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueInvalid", "note",
+		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueInvalid", "message",
 					  "Invalid value: can have at most 1024 characters");
-	if (series && !json_is_null(series) &&
-	    (json_int(series, 0, "count", NULL) < 2 || !is_micro_time(json_str(series, "lastObservedTime", NULL))))
-		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueInvalid", "series",
-					  "Invalid value: should be at least 2, with lastObservedTime");
+	if (series && !json_is_null(series) && json_int(series, 0, "count", NULL) < 2)
+		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueInvalid", "series.count",
+					  "Invalid value: should be at least 2");
+	if (json_int(object, 0, "deprecatedCount", NULL) != 0)
+		return mkube_fail_invalid(reply, MKUBE_NEW_EVENTS, name_of(object), "FieldValueInvalid", "count",
+					  "Invalid value: needs to be unset");
 	return event_namespace_ok(MKUBE_NEW_EVENTS, object, "regarding", reply);
 }
 

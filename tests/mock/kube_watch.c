@@ -249,6 +249,16 @@ int64_t mkube_watches_tick(struct mkube_watches *watches, int64_t now_ms)
 	return earliest;
 }
 
+static bool fail_watch_list(struct mkube_reply *reply, const char *why)
+{
+	json_t *details =
+		json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "group", "meta.k8s.io", "kind", "ListOptions", "causes",
+			  "reason", "FieldValueForbidden", "message", why, "field", "resourceVersionMatch");
+
+	return mkube_fail(reply, 422, "Invalid", details,
+			  "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: %s", why);
+}
+
 static bool check_watch_list(const struct mkube_api *api, const struct mkube_request *request, bool *initial,
 			     struct mkube_reply *reply)
 {
@@ -257,13 +267,10 @@ static bool check_watch_list(const struct mkube_api *api, const struct mkube_req
 
 	*initial = send && (strcmp(send, "true") == 0 || strcmp(send, "1") == 0);
 	if (!api->newer && match)
-		return mkube_fail(reply, 422, "Invalid", json_object(),
-				  "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
-				  "resourceVersionMatch is forbidden for watch");
+		return fail_watch_list(reply, "resourceVersionMatch is forbidden for watch");
 	if (api->newer && (send != NULL) != (match != NULL))
-		return mkube_fail(reply, 422, "Invalid", json_object(),
-				  "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: "
-				  "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+		return fail_watch_list(reply,
+				       "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
 	if (!api->newer)
 		*initial = false;
 	return true;

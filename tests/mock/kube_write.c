@@ -140,7 +140,8 @@ static void replace(struct mkube_api *api, const struct mkube_request *request, 
 		mkube_reply_version(reply, 200, old);
 		json_decref(object);
 	} else if (is_finished(object) && route->kind != MKUBE_NAMESPACES && !dry_run(request)) {
-		mkube_reply_version(reply, 200, mkube_store_remove(api->store, route->kind, old->key));
+		mkube_reply_version(reply, 200, old);
+		mkube_store_remove(api->store, route->kind, old->key);
 		json_decref(object);
 		mkube_namespace_emptied(api, route->namespace);
 	} else {
@@ -167,8 +168,9 @@ void mkube_update(struct mkube_api *api, const struct mkube_request *request, st
 		return;
 	const char *rv = json_str(object, "metadata", "resourceVersion", NULL);
 	const char *uid = json_str(object, "metadata", "uid", NULL);
-	if (!old && resource->update_creates && (!rv || !*rv)) {
+	if (!old && resource->update_creates) {
 		json_object_set_new(json_object_get(object, "metadata"), "name", json_string(request->route.name));
+		json_object_del(json_object_get(object, "metadata"), "resourceVersion");
 		create_object(api, request, object, reply);
 		return;
 	}
@@ -186,17 +188,20 @@ void mkube_update(struct mkube_api *api, const struct mkube_request *request, st
 	json_decref(object);
 }
 
-static bool apply(const struct mkube_request *request, json_t **object, const json_t *patch, struct mkube_reply *reply)
+static bool apply(const struct mkube_api *api, const struct mkube_request *request, json_t **object,
+		  const json_t *patch, struct mkube_reply *reply)
 {
 	struct error err;
 
 	if (is_type(request, "application/merge-patch+json")) {
 		if (!json_is_object(patch))
-			return mkube_fail_bad_request(reply, "a merge patch is a JSON object");
+			return mkube_fail_invalid(reply, request->route.kind, "", "FieldValueInvalid", "patch",
+						  "Invalid value: json: cannot unmarshal into Go value of type "
+						  "map[string]interface {}");
 		mkube_merge_patch(object, patch);
 		return true;
 	}
-	if (mkube_json_patch(object, patch, &err) == 0)
+	if (mkube_json_patch(object, patch, api->newer, &err) == 0)
 		return true;
 	if (err.kind == ERROR_LIMIT)
 		return mkube_fail(reply, 413, "RequestEntityTooLarge", NULL,
@@ -225,7 +230,8 @@ void mkube_patch(struct mkube_api *api, const struct mkube_request *request, str
 	} else {
 		json_t *object = mkube_version_object(old);
 
-		if (apply(request, &object, patch, reply) && mkube_rules_decode(&request->route, object, 422, reply))
+		if (apply(api, request, &object, patch, reply) &&
+		    mkube_rules_decode(&request->route, object, 422, reply))
 			replace(api, request, old, object, reply);
 		else
 			json_decref(object);

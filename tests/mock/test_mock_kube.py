@@ -152,7 +152,8 @@ class Objects(unittest.TestCase):
             self.assertEqual(mock.call("POST", PODS, "{")[0], 400)
             self.assertEqual(mock.call("PATCH", PODS + "/a", {"spec": {"nodeName": "x"}}, MERGE)[0], 422)
             self.assertEqual(mock.call("PATCH", PODS + "/a", {}, JSON)[0], 415)
-            self.assertEqual(mock.call("GET", "/api/v1/secrets")[0], 404)
+            self.assertEqual(mock.call("GET", "/api/v1/secrets")[1]["reason"], "NotFound")
+            self.assertEqual(mock.call("GET", "/apis/apps/v1/x"), (404, "404 page not found\n"))
             self.assertEqual(mock.call("GET", "/version")[1]["gitVersion"], "v1.20.2")
             self.assertEqual(mock.call("GET", "/readyz"), (200, "ok"))
 
@@ -175,7 +176,8 @@ class Objects(unittest.TestCase):
             self.assertEqual((status, error["reason"], error["details"]), (422, "Invalid", {}))
             self.assertEqual(patch({"op": "add", "path": "/metadata/labels/a", "value": "m"})[0], 422)
             self.assertEqual(patch({"op": "remove", "path": "/metadata/annotations/none"})[0], 422)
-            self.assertEqual(patch({"op": "what", "path": "/metadata"})[0], 400)
+            self.assertEqual(patch({"op": "what", "path": "/metadata"})[0], 422)
+            self.assertEqual(mock.call("PATCH", PODS + "/a", {}, JSON_PATCH)[0], 400)
             self.assertEqual(mock.call("GET", PODS + "/a"), (200, now))
             # no change: the same resourceVersion
             merge = lambda body: mock.call("PATCH", PODS + "/a", body, MERGE)
@@ -196,7 +198,7 @@ class Objects(unittest.TestCase):
             lease = {"metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 15,
                                                          "renewTime": "2026-01-01T00:00:00.000000Z"}}
             for wrong in ("2026-01-01T00:00:00Z", "2026-01-01T00:00:00.123Z", "2026-01-01T00:00:00.123456789Z"):
-                self.assertEqual(mock.call("POST", LEASES, {**lease, "spec": {"renewTime": wrong}})[0], 422)
+                self.assertEqual(mock.call("POST", LEASES, {**lease, "spec": {"renewTime": wrong}})[0], 400)
             made = mock.create(lease, LEASES)
             self.assertEqual(mock.call("POST", LEASES, lease)[0], 409)
             self.assertEqual(mock.call("PUT", LEASES + "/l", lease)[0], 422)
@@ -251,12 +253,13 @@ class Objects(unittest.TestCase):
 
     def test_an_event_is_checked(self):
         with Mock() as mock:
-            event = {"metadata": {"generateName": "e."}, "eventTime": "2026-01-01T00:00:00.000000Z", "type": "Normal",
+            event = {"metadata": {"generateName": "e-"}, "eventTime": "2026-01-01T00:00:00.000000Z", "type": "Normal",
                      "reportingController": "ufmsync.io/x", "reportingInstance": "i", "action": "Join", "reason": "R",
                      "note": "n", "regarding": {"kind": "Pod", "namespace": "default", "name": "p"}}
             mock.create(event, EVENTS)
+            self.assertEqual(mock.call("POST", EVENTS, {**event, "eventTime": "2026-01-01T00:00:00Z"})[0], 400)
             for wrong in ({"eventTime": None}, {"action": ""}, {"note": "x" * 1025}, {"type": "Odd"},
-                          {"regarding": {"namespace": "other"}}):
+                          {"metadata": {"generateName": "e."}}):
                 self.assertEqual(mock.call("POST", EVENTS, {**event, **wrong})[0], 422, wrong)
 
 

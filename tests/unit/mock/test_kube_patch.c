@@ -20,17 +20,18 @@ static json_t *parse(const char *text)
 	return value;
 }
 
+/* As 1.20 applies it; newer servers differ only where a test says so. */
 struct patch_case {
 	const char *before, *patch, *after; /* after NULL: refused with `kind` */
 	enum error_kind kind;
 };
 
-static void run(const struct patch_case *cases, size_t n)
+static void run_as(bool strict, const struct patch_case *cases, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		json_t *object = parse(cases[i].before), *patch = parse(cases[i].patch);
 		struct error err = { 0 };
-		int result = mkube_json_patch(&object, patch, &err);
+		int result = mkube_json_patch(&object, patch, strict, &err);
 
 		if (cases[i].after) {
 			json_t *after = parse(cases[i].after);
@@ -44,6 +45,13 @@ static void run(const struct patch_case *cases, size_t n)
 		json_decref(object);
 		json_decref(patch);
 	}
+}
+
+static void run(const struct patch_case *cases, size_t n)
+{
+	run_as(false, cases, n);
+	/* and the newer server says the same */
+	run_as(true, cases, n);
 }
 
 static void test_operations_change_members_and_elements(void **state)
@@ -74,9 +82,9 @@ static void test_escapes_name_keys_with_slash_and_tilde(void **state)
 		{ "{}", "[{\"op\":\"add\",\"path\":\"/a~0b\",\"value\":2}]", "{\"a~b\":2}", 0 },
 		{ "{}", "[{\"op\":\"add\",\"path\":\"/~01\",\"value\":2}]", "{\"~1\":2}", 0 },
 		{ "{}", "[{\"op\":\"add\",\"path\":\"/\",\"value\":2}]", "{\"\":2}", 0 },
-		{ "{}", "[{\"op\":\"add\",\"path\":\"/~2\",\"value\":2}]", NULL, ERROR_INVALID },
-		{ "{}", "[{\"op\":\"add\",\"path\":\"/a~\",\"value\":2}]", NULL, ERROR_INVALID },
-		{ "{}", "[{\"op\":\"add\",\"path\":\"a\",\"value\":2}]", NULL, ERROR_INVALID },
+		{ "{}", "[{\"op\":\"add\",\"path\":\"/~2\",\"value\":2}]", NULL, ERROR_CONFLICT },
+		{ "{}", "[{\"op\":\"add\",\"path\":\"/a~\",\"value\":2}]", NULL, ERROR_CONFLICT },
+		{ "{}", "[{\"op\":\"add\",\"path\":\"a\",\"value\":2}]", NULL, ERROR_CONFLICT },
 	};
 
 	(void)state;
@@ -106,7 +114,7 @@ static void test_what_does_not_apply_is_a_conflict(void **state)
 	static const struct patch_case cases[] = {
 		{ "{}", "[{\"op\":\"add\",\"path\":\"/a/b\",\"value\":1}]", NULL, ERROR_CONFLICT },
 		{ "{}", "[{\"op\":\"remove\",\"path\":\"/a\"}]", NULL, ERROR_CONFLICT },
-		{ "{}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}]", NULL, ERROR_CONFLICT },
+		{ "{\"a\":[]}", "[{\"op\":\"replace\",\"path\":\"/a/0\",\"value\":1}]", NULL, ERROR_CONFLICT },
 		{ "{\"a\":[1]}", "[{\"op\":\"add\",\"path\":\"/a/2\",\"value\":1}]", NULL, ERROR_CONFLICT },
 		{ "{\"a\":[1]}", "[{\"op\":\"remove\",\"path\":\"/a/x\"}]", NULL, ERROR_CONFLICT },
 		{ "{\"a\":\"text\"}", "[{\"op\":\"add\",\"path\":\"/a/b\",\"value\":1}]", NULL, ERROR_CONFLICT },
@@ -117,15 +125,27 @@ static void test_what_does_not_apply_is_a_conflict(void **state)
 	run(cases, array_length(cases));
 }
 
-static void test_what_is_no_patch_is_invalid(void **state)
+static void test_replace_of_a_missing_member_adds_it_but_not_on_a_newer_server(void **state)
+{
+	static const struct patch_case older = { "{}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}]",
+						 "{\"a\":1}", 0 };
+	static const struct patch_case newer = { "{}", "[{\"op\":\"replace\",\"path\":\"/a\",\"value\":1}]", NULL,
+						 ERROR_CONFLICT };
+
+	(void)state;
+	run_as(false, &older, 1);
+	run_as(true, &newer, 1);
+}
+
+static void test_only_what_is_no_list_of_operations_is_invalid(void **state)
 {
 	static const struct patch_case cases[] = {
 		{ "{}", "{}", NULL, ERROR_INVALID },
 		{ "{}", "[1]", NULL, ERROR_INVALID },
-		{ "{}", "[{\"op\":\"add\",\"path\":\"/a\"}]", NULL, ERROR_INVALID },
-		{ "{}", "[{\"op\":\"add\",\"value\":1}]", NULL, ERROR_INVALID },
-		{ "{}", "[{\"op\":\"push\",\"path\":\"/a\",\"value\":1}]", NULL, ERROR_INVALID },
-		{ "{}", "[{\"op\":\"move\",\"path\":\"/a\"}]", NULL, ERROR_INVALID },
+		{ "{}", "[{\"op\":\"add\",\"path\":\"/a\"}]", NULL, ERROR_CONFLICT },
+		{ "{}", "[{\"op\":\"add\",\"value\":1}]", NULL, ERROR_CONFLICT },
+		{ "{}", "[{\"op\":\"push\",\"path\":\"/a\",\"value\":1}]", NULL, ERROR_CONFLICT },
+		{ "{}", "[{\"op\":\"move\",\"path\":\"/a\"}]", NULL, ERROR_CONFLICT },
 	};
 
 	(void)state;
@@ -163,7 +183,8 @@ int main(void)
 		cmocka_unit_test(test_escapes_name_keys_with_slash_and_tilde),
 		cmocka_unit_test(test_a_missing_member_tests_as_null),
 		cmocka_unit_test(test_what_does_not_apply_is_a_conflict),
-		cmocka_unit_test(test_what_is_no_patch_is_invalid),
+		cmocka_unit_test(test_replace_of_a_missing_member_adds_it_but_not_on_a_newer_server),
+		cmocka_unit_test(test_only_what_is_no_list_of_operations_is_invalid),
 		cmocka_unit_test(test_a_merge_patch_sets_replaces_and_deletes),
 	};
 
