@@ -37,28 +37,14 @@ void engine_options_init(struct engine_options *options)
 
 static void init_chains(struct engine *e)
 {
-	struct chain *const all[] = { &e->nets,
-				      &e->spaces,
-				      &e->pods,
-				      &e->gone_pods,
-				      &e->partitions,
-				      &e->work[0],
-				      &e->work[1],
-				      &e->work[2],
-				      &e->work[3],
-				      &e->requesting,
-				      &e->dirty_nets,
-				      &e->decisions,
-				      &e->pool_waiting,
-				      &e->ring,
-				      &e->ring_remove,
-				      &e->writes[0].items,
-				      &e->writes[1].items,
-				      &e->lists,
-				      &e->finished,
-				      &e->due_partitions,
-				      &e->tombstones,
-				      &e->events };
+	struct chain *const all[] = { &e->nets,        &e->spaces,          &e->pods,
+				      &e->gone_pods,   &e->partitions,      &e->work[0],
+				      &e->work[1],     &e->work[2],         &e->work[3],
+				      &e->requesting,  &e->dirty_nets,      &e->dirty_spaces,
+				      &e->decisions,   &e->pool_waiting,    &e->ring,
+				      &e->ring_remove, &e->writes[0].items, &e->writes[1].items,
+				      &e->lists,       &e->finished,        &e->due_partitions,
+				      &e->tombstones,  &e->events };
 	for (size_t i = 0; i < array_length(all); i++)
 		chain_init(all[i]);
 	struct hash *const tables[] = { &e->texts,   &e->nets_by_name, &e->spaces_by_name, &e->pods_by_uid,
@@ -209,7 +195,7 @@ static void view_of(struct attachment_view *view, const struct attachment *a)
 {
 	const struct engine_pod *p = a->pod;
 	*view = (struct attachment_view){
-		.pod_namespace = p->namespace->s,
+		.pod_namespace = p->space->name,
 		.pod_name = p->name,
 		.pod_uid = p->text,
 		.node = p->node->s,

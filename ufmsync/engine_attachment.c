@@ -356,7 +356,10 @@ void engine_attachment_left(struct engine *e, struct attachment *a)
 	engine_guid_block(e, a->guid);
 	engine_strays_classify(e, a->guid);
 	e->pool_try |= !chain_empty(&e->pool_waiting); /* when it can be had is another time now */
-	wake_set(&e->wakes, &a->wake, a->rest_until > a->settle_at ? a->rest_until : a->settle_at);
+	int64_t until = a->rest_until;
+	for (unsigned i = 0; i < a->n_seats; i++)
+		until = a->seats[i].settle_at > until ? a->seats[i].settle_at : until;
+	wake_set(&e->wakes, &a->wake, until);
 	if (a->pod->finished && a->published) {
 		char guid[GUID_TEXT_MAX];
 		engine_say(e, a->pod, false, "Released", "%s/%s: GUID %s has left its partitions", a->net->text,

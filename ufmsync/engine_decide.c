@@ -19,46 +19,50 @@ static bool is_shared(const struct engine *e, const char *namespace)
 	return false;
 }
 
-static bool may_use(struct engine *e, struct attachment *a, const struct pkey *pkey)
+/* Why the pod may not use the network and the PKey in it; NULL: it may. */
+static const char *refusal(const struct engine *e, const struct attachment *a, const struct pkey *pkey)
 {
-	const char *own = a->pod->namespace->s;
-	char text[PKEY_TEXT_MAX];
+	const struct space *space = a->pod->space;
 	if (e->options.policy == ENGINE_POLICY_ANY)
-		return true;
-	if (strcmp(a->net->text, own) != 0 && !is_shared(e, a->net->text)) {
-		engine_attachment_block(e, a, "PKeyNotAllowed",
-					"network %s/%s is of another namespace, which shares no networks", a->net->text,
-					a->net->name);
-		return false;
-	}
-	struct space *space = engine_space_get(e, own);
-	if (!space->rule) {
-		engine_attachment_wait(e, a, WAIT_SPACE, &space->waiting);
-		engine_attachment_hold(e, a, "NamespaceNotFound", "namespace %s is not known yet", own);
-		return false;
-	}
-	if (!pkey)
-		return true;
+		return NULL;
+	if (strcmp(a->net->text, space->name) != 0 && !is_shared(e, a->net->text))
+		return "the network is of another namespace, which shares none";
+	if (!pkey || !space->rule)
+		return NULL;
 	switch (space->rule->has) {
 	case NAMESPACE_PKEYS_ABSENT:
-		if (e->options.policy == ENGINE_POLICY_NAMESPACE)
-			return true;
-		engine_attachment_block(e, a, "PKeyNotAllowed", "namespace %s has no annotation %s", own,
-					NAMESPACE_PKEYS_KEY);
-		break;
+		return e->options.policy == ENGINE_POLICY_NAMESPACE
+			       ? NULL
+			       : "the pod's namespace has no annotation " NAMESPACE_PKEYS_KEY;
 	case NAMESPACE_PKEYS_SET:
-		if (pkey_set_has(space->rule->allowed, *pkey))
-			return true;
-		engine_attachment_block(e, a, "PKeyNotAllowed", "namespace %s may not use PKey %s (%s=%s)", own,
-					pkey_format(text, *pkey), NAMESPACE_PKEYS_KEY, space->rule->text);
-		break;
+		return pkey_set_has(space->rule->allowed, *pkey)
+			       ? NULL
+			       : "it is not among those that the pod's namespace may use";
 	case NAMESPACE_PKEYS_BAD:
-		engine_attachment_block(e, a, "PKeyNotAllowed", "namespace %s: %s cannot be read: %s", own,
-					NAMESPACE_PKEYS_KEY, space->rule->text);
 		break;
 	}
-	engine_attachment_wait(e, a, WAIT_SPACE, &space->waiting);
-	return false;
+	return "the annotation " NAMESPACE_PKEYS_KEY " of the pod's namespace cannot be read";
+}
+
+static bool may_use(struct engine *e, struct attachment *a, const struct pkey *pkey)
+{
+	struct space *space = a->pod->space;
+	char text[PKEY_TEXT_MAX];
+	const char *why = refusal(e, a, pkey);
+	if (why) {
+		engine_attachment_block(e, a, "PKeyNotAllowed", "network %s/%s, PKey %s: %s%s%.200s", a->net->text,
+					a->net->name, pkey ? pkey_format(text, *pkey) : "none", why,
+					space->rule && space->rule->text ? ": " : "",
+					space->rule && space->rule->text ? space->rule->text : "");
+		engine_attachment_wait(e, a, WAIT_SPACE, &space->waiting);
+		return false;
+	}
+	if (e->options.policy != ENGINE_POLICY_ANY && !space->rule) {
+		engine_attachment_wait(e, a, WAIT_SPACE, &space->waiting);
+		engine_attachment_hold(e, a, "NamespaceNotFound", "namespace %s is not known yet", space->name);
+		return false;
+	}
+	return true;
 }
 
 static void add_seat(struct engine *e, struct attachment *a, struct pkey pkey, bool limited, bool index0)
@@ -251,12 +255,24 @@ static void decide_generated(struct engine *e, struct attachment *a)
 	engine_attachment_reserve(e, a, guid);
 }
 
+/* Where no records are kept, what stands published in an annotation is the best there is to know; and where annotations
+ * are adopted, the fabric manager has no say in networks without a PKey. */
+static bool is_believed(const struct engine *e, const struct attachment *a)
+{
+	const struct network *def = a->net->def;
+	if (!a->configured || a->wish_kind != POD_WISH_GUID)
+		return false;
+	return !e->options.keys || (e->options.adopt && def && def->has_pkey == NETWORK_PKEY_NONE);
+}
+
 static bool may_decide(const struct engine *e, const struct attachment *a)
 {
 	if (a->has_guid || attachment_is_over(a) || a->pod->gone)
 		return false;
 	if (a->pod->terminating && !a->recorded && e->phase >= PHASE_GENERATED)
 		return false; /* it will not start any more */
+	if (e->phase == PHASE_ADOPT)
+		return is_believed(e, a);
 	return e->phase >= PHASE_GENERATED || (e->phase == PHASE_WISHES && a->wish_kind == POD_WISH_GUID);
 }
 
@@ -315,18 +331,16 @@ void engine_claim_record(struct engine *e, struct attachment *a)
 	engine_attachment_reserve(e, a, a->guid);
 }
 
-/* For going over from ib-kubernetes: what the annotation says is taken over where the fabric manager agrees. */
-void engine_adopt(struct engine *e, struct attachment *a)
+/* What the annotation says is taken over where the fabric manager agrees. */
+static void take_over(struct engine *e, struct attachment *a)
 {
 	struct pkey pkey;
-	if (a->has_guid || a->recorded || !a->configured || a->wish_kind != POD_WISH_GUID || !a->net->def ||
-	    a->net->def->kind != NETWORK_IB)
+	if (!a->configured || a->wish_kind != POD_WISH_GUID || !a->net->def || a->net->def->kind != NETWORK_IB)
 		return;
-	if (!a->pkey_text || !pkey_parse(&pkey, a->pkey_text->s) || !pkey_set_has(&e->options.pkeys, pkey) ||
-	    !may_use(e, a, &pkey))
+	if (!a->pkey_text || !pkey_parse(&pkey, a->pkey_text->s) || !pkey_set_has(&e->options.pkeys, pkey))
 		return;
 	const struct stray *stray = engine_stray_find(e, a->wish, engine_partition(e, pkey));
-	if (!stray || stray->state == STRAY_REMOVED)
+	if (!stray || stray->state == STRAY_REMOVED || !may_use(e, a, &pkey))
 		return;
 	a->runtime_guid = a->net->def->runtime_guid;
 	set_seats(e, a, &pkey);
@@ -336,6 +350,15 @@ void engine_adopt(struct engine *e, struct attachment *a)
 	}
 	a->by_record = true;
 	engine_attachment_reserve(e, a, a->wish);
+}
+
+/* For going over from ib-kubernetes, or where there are no records. */
+void engine_adopt(struct engine *e, struct attachment *a)
+{
+	if (e->options.adopt && !a->recorded)
+		take_over(e, a);
+	if (!a->has_guid && is_believed(e, a))
+		engine_decide(e, a);
 }
 
 /* --- changes --- */
@@ -365,6 +388,17 @@ void engine_network_changed(struct engine *e, struct attachment *a)
 		engine_attachment_end(e, a, false);
 		engine_decide(e, other);
 	}
+}
+
+/* The rule of its namespace changed. */
+void engine_space_changed(struct engine *e, struct attachment *a)
+{
+	if (attachment_is_over(a) || !a->has_guid || attachment_is_fixed(a) ||
+	    !refusal(e, a, a->n_seats ? &a->seats[0].partition->pkey : NULL))
+		return;
+	struct attachment *other = engine_pod_replace(e, a);
+	engine_attachment_end(e, a, false);
+	engine_decide(e, other);
 }
 
 static void try_pool(struct engine *e, size_t *budget)

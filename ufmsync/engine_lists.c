@@ -145,6 +145,10 @@ static void found(struct engine *e, struct seat *seat)
 	seat->maybe = true;
 	seat->uncertain = false;
 	seat->refusals = 0;
+	if (seat->sends == 1)
+		seat->settle_at = 0; /* the only one that was sent has landed */
+	if (seat->sends <= 1)
+		seat->sends = 0;
 	if (seat->missing)
 		e->n_missing--;
 	seat->missing = false;
@@ -187,7 +191,7 @@ static void rest_judged(struct engine *e, struct seat *seat, const struct list *
 		seat->maybe = true;
 		seat->confirmed = false;
 		engine_attachment_back(e, a);
-	} else if (list->handed_at >= a->settle_at) {
+	} else if (list->handed_at >= seat->settle_at) {
 		seat->confirmed = true;
 		engine_attachment_confirm(e, a);
 	}

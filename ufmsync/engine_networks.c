@@ -153,7 +153,7 @@ void engine_networks_end(struct engine *e, int64_t now)
 	e->nets_sync.synced = true;
 }
 
-void engine_networks_work(struct engine *e, size_t *budget)
+static void nets_work(struct engine *e, size_t *budget)
 {
 	while (*budget && !chain_empty(&e->dirty_nets)) {
 		struct net *net = container_of(e->dirty_nets.next, struct net, in_dirty);
@@ -194,18 +194,73 @@ struct space *engine_space_get(struct engine *e, const char *name)
 	size_t len = strlen(name);
 	space = mem_alloc(sizeof *space + len + 1);
 	memcpy(space->name, name, len + 1);
+	chain_init(&space->pods);
 	chain_init(&space->waiting);
+	chain_init(&space->in_dirty);
 	chain_append(&e->spaces, &space->in_spaces);
 	hash_add(&e->spaces_by_name, &space->node, hash_text(e->seed, name));
 	return space;
 }
 
-/* Whom it kept from joining may try again. */
+static void space_release(struct engine *e, struct space *space)
+{
+	if (space->rule || !chain_empty(&space->waiting) || !chain_empty(&space->pods) ||
+	    chain_linked(&space->in_dirty))
+		return;
+	hash_remove(&e->spaces_by_name, &space->node);
+	chain_remove(&space->in_spaces);
+	free(space);
+}
+
+void engine_space_leave(struct engine *e, struct engine_pod *p)
+{
+	struct space *space = p->space;
+	if (e->space_at == &p->in_space)
+		e->space_at = p->in_space.next;
+	chain_remove(&p->in_space);
+	space_release(e, space);
+}
+
+/* Whom it kept from joining may try again; who has not joined yet is looked at again. */
 static void space_changed(struct engine *e, struct space *space)
 {
 	for (struct chain *at = space->waiting.next; at != &space->waiting; at = at->next)
 		container_of(at, struct attachment, in_wait)->wait = WAIT_DECISION;
 	chain_splice(&e->decisions, &space->waiting);
+	if (e->space_at && e->dirty_spaces.next == &space->in_dirty)
+		e->space_at = space->pods.next;
+	else if (!chain_linked(&space->in_dirty))
+		chain_append(&e->dirty_spaces, &space->in_dirty);
+}
+
+static void pod_space_changed(struct engine *e, struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next, *next, *last = p->attachments.prev; at != &p->attachments;
+	     at = next) {
+		next = at == last ? &p->attachments : at->next; /* those that are made on the way need no look */
+		engine_space_changed(e, container_of(at, struct attachment, in_pod));
+	}
+}
+
+static void spaces_work(struct engine *e, size_t *budget)
+{
+	while (*budget && !chain_empty(&e->dirty_spaces)) {
+		struct space *space = container_of(e->dirty_spaces.next, struct space, in_dirty);
+		if (!e->space_at)
+			e->space_at = space->pods.next;
+		while (*budget && e->space_at != &space->pods) {
+			struct engine_pod *p = container_of(e->space_at, struct engine_pod, in_space);
+			e->space_at = e->space_at->next;
+			--*budget;
+			if (!p->gone)
+				pod_space_changed(e, p);
+		}
+		if (e->space_at != &space->pods)
+			return;
+		e->space_at = NULL;
+		chain_remove(&space->in_dirty);
+		space_release(e, space);
+	}
 }
 
 /* By the sets, not by the texts: those are cut. */
@@ -231,11 +286,7 @@ static void space_delete(struct engine *e, struct space *space)
 {
 	namespace_rule_free(space->rule);
 	space->rule = NULL;
-	if (!chain_empty(&space->waiting))
-		return;
-	hash_remove(&e->spaces_by_name, &space->node);
-	chain_remove(&space->in_spaces);
-	free(space);
+	space_release(e, space);
 }
 
 void engine_namespace_deleted(struct engine *e, const char *name, int64_t now)
@@ -264,6 +315,12 @@ void engine_namespaces_end(struct engine *e, int64_t now)
 		if (space->mark != e->spaces_sync.mark)
 			space_delete(e, space);
 	}
+}
+
+void engine_networks_work(struct engine *e, size_t *budget)
+{
+	nets_work(e, budget);
+	spaces_work(e, budget);
 }
 
 void engine_networks_free(struct engine *e)

@@ -29,7 +29,8 @@ static struct engine_pod *pod_new(struct engine *e, const struct pod *pod)
 	memcpy(p->text, pod->uid, uid_len + 1);
 	memcpy(p->text + uid_len + 1, pod->name, name_len + 1);
 	p->name = p->text + uid_len + 1;
-	p->namespace = engine_text(e, pod->namespace);
+	p->space = engine_space_get(e, pod->namespace);
+	chain_append(&p->space->pods, &p->in_space);
 	p->node = engine_text(e, pod->node);
 	p->wake.kind = WAKE_POD;
 	chain_init(&p->attachments);
@@ -70,7 +71,7 @@ void engine_pod_unref(struct engine *e, struct engine_pod *p)
 	if (!p->gone || p->request || !chain_empty(&p->attachments))
 		return;
 	chain_remove(&p->in_pods);
-	engine_text_drop(e, p->namespace);
+	engine_space_leave(e, p);
 	engine_text_drop(e, p->node);
 	free(p);
 }

@@ -28,6 +28,22 @@ static bool is_included(const struct engine *e, const struct attachment *a)
 	       engine_broken(BREAK_PUBLISH_EARLY);
 }
 
+/* Whether the annotation, as it is now, has a place to write it.  One that its owner has made unreadable has none. */
+static bool has_place(const struct engine_pod *p, const struct attachment *a)
+{
+	if (!p->pod)
+		return true;
+	for (size_t i = 0; i < p->pod->n_networks; i++)
+		if ((uint8_t)p->pod->networks[i].source == a->source && p->pod->networks[i].index == a->index)
+			return true;
+	return false;
+}
+
+static bool is_writable(const struct engine *e, const struct attachment *a)
+{
+	return is_included(e, a) && has_place(a->pod, a);
+}
+
 /* Whether the rest of the pod should not wait for it. */
 static bool is_settled(const struct engine *e, const struct attachment *a)
 {
@@ -39,7 +55,7 @@ static size_t gather(struct engine *e, const struct engine_pod *p)
 	size_t n = 0;
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		const struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (is_included(e, a) && n < POD_NETWORKS_MAX + 1)
+		if (is_writable(e, a) && n < POD_NETWORKS_MAX + 1)
 			e->publications[n++] =
 				(struct pod_publication){ .source = (enum pod_source)a->source,
 							  .index = a->index,
@@ -164,7 +180,7 @@ static void mark_published(struct engine *e, struct engine_pod *p, bool patched)
 {
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (!is_included(e, a) || (patched && !a->in_patch && !a->published))
+		if (!is_writable(e, a) || (patched && !a->in_patch && !a->published))
 			continue;
 		a->in_patch = false;
 		a->published = a->used = true;
@@ -176,7 +192,7 @@ static bool any_unpublished(const struct engine *e, const struct engine_pod *p)
 {
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		const struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (is_included(e, a) && !a->published)
+		if (is_writable(e, a) && !a->published)
 			return true;
 	}
 	return false;
@@ -350,7 +366,7 @@ bool engine_next_patch(struct engine *e, struct engine_action *action)
 		action->patch.record = e->record;
 		for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 			struct attachment *a = container_of(at, struct attachment, in_pod);
-			a->in_patch |= is_included(e, a) && !a->published;
+			a->in_patch |= is_writable(e, a) && !a->published;
 		}
 		return true;
 	}
@@ -466,7 +482,7 @@ bool engine_next_read(struct engine *e, struct engine_action *action)
 	start_request(e, p, action);
 	p->reading = true;
 	e->reads++;
-	action->read_pod.namespace = p->namespace->s;
+	action->read_pod.namespace = p->space->name;
 	action->read_pod.name = p->name;
 	action->read_pod.uid = p->text;
 	return true;

@@ -74,7 +74,7 @@ static void visit(struct engine *e, struct engine_pod *p)
 			continue;
 		if (e->phase == PHASE_RECORDS && a->recorded)
 			engine_claim_record(e, a);
-		else if (e->phase == PHASE_ADOPT && e->options.adopt)
+		else if (e->phase == PHASE_ADOPT)
 			engine_adopt(e, a);
 		else if (e->phase == PHASE_GENERATED ? !a->blocked_reason : e->phase == PHASE_WISHES)
 			engine_decide(e, a);

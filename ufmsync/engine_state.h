@@ -65,7 +65,9 @@ struct net {
 struct space { /* a namespace */
 	struct hash_node node;
 	struct chain in_spaces;
-	struct chain waiting; /* attachments that it keeps from joining */
+	struct chain pods;
+	struct chain waiting;  /* attachments that it keeps from joining */
+	struct chain in_dirty; /* its rule changed: engine.dirty_spaces */
 	struct namespace_rule *rule;
 	uint64_t mark;
 	char name[];
@@ -92,6 +94,8 @@ struct seat {
 	uint64_t after;   /* lists with a higher number know what became of its last write */
 	uint64_t seen[2]; /* number of the last list (of one PKey, of all) that showed it */
 	int64_t accepted_at;
+	int64_t settle_at;     /* until then what was sent and never seen may still land */
+	uint8_t sends;         /* joins sent since it was last known whether it is listed */
 	uint8_t state, number; /* number: its place in the attachment */
 	uint8_t denials;       /* lists that did not show what was accepted */
 	uint8_t refusals;
@@ -113,7 +117,7 @@ struct attachment {
 	struct net *net;
 	struct text *interface, *pkey_text;
 	struct guid guid, wish;
-	int64_t since, settle_at, rest_until;
+	int64_t since, rest_until;
 	char *blocked_text;
 	const char *blocked_reason;
 	int16_t index;
@@ -145,7 +149,9 @@ struct engine_pod {
 	struct chain in_work; /* engine.work[], or engine.requesting while a request is under way */
 	struct wake wake;
 	struct pod *pod; /* its last state, while something is to be decided or patched; else NULL */
-	struct text *namespace, *node;
+	struct space *space;
+	struct chain in_space;
+	struct text *node;
 	const char *name; /* behind the uid in `text` */
 	uint64_t mark;
 	uint64_t request;                 /* of the patch or read under way, else 0 */
@@ -220,6 +226,7 @@ struct stray {
 	int64_t first_seen;
 	uint8_t state, counted; /* counted: enum stray_class + 1 */
 	bool limited, index0;
+	bool tried;         /* its removal was sent */
 	bool sighted, ripe; /* a complete list showed it; two did, far enough apart */
 	uint32_t foreign;   /* epoch in which it came back after removal; 0: never */
 };
@@ -295,8 +302,9 @@ struct engine {
 	struct chain work[WORK_READ + 1], requesting;
 	unsigned patches, reads;
 	size_t kept_pods;
-	struct chain dirty_nets, decisions, pool_waiting;
-	struct chain *net_at; /* walk over pending attachments of the first dirty net */
+	struct chain dirty_nets, dirty_spaces, decisions, pool_waiting;
+	struct chain *space_at; /* walk over the pods of the first dirty namespace */
+	struct chain *net_at;   /* walk over pending attachments of the first dirty net */
 	struct wake pool_wake;
 	bool pool_try, pool_turn; /* something may be free; the first in the line is being tried */
 	bool list_pods;
@@ -357,6 +365,7 @@ struct net *engine_net_get(struct engine *e, const char *namespace, const char *
 void engine_net_drop(struct engine *e, struct net *net); /* one reference less */
 void engine_networks_work(struct engine *e, size_t *budget);
 struct space *engine_space_get(struct engine *e, const char *name);
+void engine_space_leave(struct engine *e, struct engine_pod *p);
 void engine_networks_free(struct engine *e);
 
 /* engine_pods.c: pods and which attachments they ask for */
@@ -411,6 +420,7 @@ void engine_decide(struct engine *e, struct attachment *a);
 void engine_claim_record(struct engine *e, struct attachment *a);
 void engine_adopt(struct engine *e, struct attachment *a);
 void engine_network_changed(struct engine *e, struct attachment *a);
+void engine_space_changed(struct engine *e, struct attachment *a);
 void engine_decide_work(struct engine *e, size_t *budget);
 void engine_guid_unwait(struct engine *e, struct guid guid); /* one waits less: drops the list when it is empty */
 

@@ -125,8 +125,11 @@ static void release_held_back(struct engine *e, struct guid guid)
 
 static void unlisted(struct engine *e, struct stray *stray)
 {
+	struct guid guid = stray->sighting->guid;
 	stray->sighting->listed--;
-	engine_guid_block(e, stray->sighting->guid);
+	if (!stray->sighting->listed)
+		guid_pool_rest(e->pool, guid, e->now + e->options.rest_ms, false, e->now); /* as if it had been ours */
+	engine_guid_block(e, guid);
 	if (stray->index0)
 		release_held_back(e, stray->sighting->guid);
 }
@@ -179,7 +182,9 @@ void engine_stray_listed(struct engine *e, struct list *list, struct pkey pkey, 
 
 static void removed(struct engine *e, struct stray *stray)
 {
+	engine_stray_unqueue(e, stray);
 	stray->state = STRAY_REMOVED;
+	stray->tried = false;
 	set_ripe(e, stray, false);
 	chain_append(&e->tombstones, &stray->in_queue);
 	e->n_tombstones++;
@@ -223,6 +228,8 @@ void engine_stray_judge(struct engine *e, const struct list *list, struct stray 
 	case STRAY_QUEUED:
 		if (seen)
 			sighted(e, stray, list);
+		else if (stray->tried)
+			removed(e, stray); /* late, but it was our doing */
 		else
 			engine_stray_free(e, stray);
 		break;

@@ -39,7 +39,7 @@ void engine_say(struct engine *e, const struct engine_pod *p, bool warning, cons
 	struct event *event = mem_alloc(sizeof *event);
 	event->warning = warning;
 	event->reason = reason;
-	event->namespace = mem_dup(p->namespace->s);
+	event->namespace = mem_dup(p->space->name);
 	event->name = mem_dup(p->name);
 	event->uid = mem_dup(p->text);
 	event->text = mem_dup(text);

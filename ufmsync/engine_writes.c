@@ -209,11 +209,20 @@ static size_t batch_limit(const struct engine *e, const struct queue *queue)
 	return queue->limit && queue->limit < e->options.batch_max ? queue->limit : e->options.batch_max;
 }
 
-static struct guid take_seat(struct seat *seat)
+/* What was sent may take effect until it has been seen, or for so long. */
+static void may_land(const struct engine *e, struct seat *seat)
+{
+	if (!engine_broken(BREAK_REST_ENDS_EARLY))
+		seat->settle_at = e->now + e->options.write_timeout_ms;
+}
+
+static struct guid take_seat(const struct engine *e, struct seat *seat)
 {
 	if (seat->state == SEAT_JOIN_QUEUED) {
 		seat->state = SEAT_JOIN_SENT;
 		seat->maybe = true;
+		seat->sends += seat->sends < 200;
+		may_land(e, seat);
 	} else {
 		seat->state = SEAT_LEAVE_SENT;
 	}
@@ -233,6 +242,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 			if (!engine_may_remove(e) || !engine_stray_wants_removal(e, stray))
 				continue;
 			stray->state = STRAY_SENT;
+			stray->tried = true;
 			e->guids[write->n] = stray->sighting->guid;
 		} else {
 			struct seat *seat = container_of(link, struct seat, in_queue);
@@ -240,7 +250,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 				hold_back(e, seat);
 				continue;
 			}
-			e->guids[write->n] = take_seat(seat);
+			e->guids[write->n] = take_seat(e, seat);
 		}
 		chain_append(&write->items, link);
 		write->n++;
@@ -357,13 +367,10 @@ static void seat_accepted(struct engine *e, struct seat *seat, bool uncertain)
 	seat->accepted_at = e->now;
 	seat->denials = 0;
 	seat->uncertain = uncertain;
-	if (uncertain) {
-		int64_t settle_at = e->now + e->options.write_timeout_ms;
-		if (settle_at > a->settle_at && !engine_broken(BREAK_REST_ENDS_EARLY))
-			a->settle_at = settle_at;
-	} else {
+	if (uncertain)
+		may_land(e, seat);
+	else
 		seat->refusals = 0;
-	}
 	if (seat->state == SEAT_LEAVE_SENT) {
 		seat->state = SEAT_LEAVE_CHECK;
 		return;
@@ -452,9 +459,7 @@ static void each_item(struct engine *e, struct write *write, enum outcome outcom
 		else if (outcome == OUTCOME_UNKNOWN && write->is_join)
 			seat_accepted(e, seat, true);
 		else if (outcome == OUTCOME_UNKNOWN) {
-			int64_t settle_at = e->now + e->options.write_timeout_ms;
-			struct attachment *a = seat_attachment(seat);
-			a->settle_at = settle_at > a->settle_at ? settle_at : a->settle_at;
+			may_land(e, seat);
 			seat_again(e, seat);
 		} else if (outcome == OUTCOME_REFUSED && alone)
 			seat_refused(e, seat, err);
