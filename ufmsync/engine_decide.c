@@ -52,8 +52,8 @@ static bool may_use(struct engine *e, struct attachment *a, const struct pkey *p
 	if (why) {
 		engine_attachment_block(e, a, "PKeyNotAllowed", "network %s/%s, PKey %s: %s%s%.200s", a->net->text,
 					a->net->name, pkey ? pkey_format(text, *pkey) : "none", why,
-					space->rule && space->rule->text ? ": " : "",
-					space->rule && space->rule->text ? space->rule->text : "");
+					pkey && space->rule && space->rule->text ? "; it says " : "",
+					pkey && space->rule && space->rule->text ? space->rule->text : "");
 		engine_attachment_wait(e, a, WAIT_SPACE, &space->waiting);
 		return false;
 	}
@@ -155,8 +155,9 @@ void engine_guid_unwait(struct engine *e, struct guid guid)
 	}
 }
 
-/* Whether the fabric manager lists the GUID in no other PKeys than those that `a` would join. */
-static bool listed_only_where_it_goes(const struct engine *e, const struct attachment *a, struct guid guid)
+/* Whether the fabric manager lists the GUID in no other PKeys than those that `a` would join; or, `also`, in one of these
+ * whatever the others. */
+static bool listed_where_it_goes(const struct engine *e, const struct attachment *a, struct guid guid, bool also)
 {
 	const struct sighting *sighting = engine_sighting(e, guid);
 	if (!sighting)
@@ -166,7 +167,7 @@ static bool listed_only_where_it_goes(const struct engine *e, const struct attac
 		const struct stray *stray = engine_stray_find(e, guid, a->seats[i].partition);
 		own += stray && stray->state == STRAY_SEEN;
 	}
-	return own == sighting->listed;
+	return own == sighting->listed || (also && own);
 }
 
 /* Takes this very GUID out of the pool for `a`.  `known`: that it is listed where `a` would join is no reason against
@@ -180,7 +181,7 @@ static enum guid_claim claim(struct engine *e, struct attachment *a, struct guid
 		return GUID_CLAIM_HELD;
 	enum guid_claim result = guid_pool_claim(e->pool, guid, sure && !holder, e->now);
 	if (result == GUID_CLAIM_BLOCKED && known && !holder && !guid_pool_rest_end(e->pool, guid) &&
-	    listed_only_where_it_goes(e, a, guid))
+	    listed_where_it_goes(e, a, guid, e->phase == PHASE_ADOPT))
 		result = guid_pool_claim(e->pool, guid, true, e->now);
 	if (engine_broken(BREAK_IGNORE_HOLDER) && result == GUID_CLAIM_HELD)
 		return GUID_CLAIM_OK;
@@ -218,10 +219,12 @@ static void refuse_wish(struct engine *e, struct attachment *a, enum guid_claim 
 static void decide_wish(struct engine *e, struct attachment *a)
 {
 	enum guid_claim result = claim(e, a, a->wish, e->phase < PHASE_RUN, false);
-	if (result == GUID_CLAIM_OK)
-		engine_attachment_reserve(e, a, a->wish);
-	else
+	if (result != GUID_CLAIM_OK) {
 		refuse_wish(e, a, result);
+		return;
+	}
+	a->used = a->configured; /* perhaps by us, before a restart */
+	engine_attachment_reserve(e, a, a->wish);
 }
 
 static void wait_for_pool(struct engine *e, struct attachment *a, int64_t again)
@@ -244,6 +247,8 @@ static void decide_generated(struct engine *e, struct attachment *a)
 {
 	struct guid guid;
 	int64_t again = INT64_MAX;
+	struct guid_pool_use use = guid_pool_use(e->pool);
+	bool early = use.held + use.resting + use.blocked >= use.size;
 	if ((!chain_empty(&e->pool_waiting) && !e->pool_turn) || e->stray_overflow ||
 	    !guid_pool_allocate(e->pool, e->options.rest_early_ms, e->now, &guid, &again)) {
 		wait_for_pool(e, a, again);
@@ -252,6 +257,7 @@ static void decide_generated(struct engine *e, struct attachment *a)
 	struct attachment *rested = engine_holder(e, guid);
 	if (rested)
 		engine_attachment_free(e, rested);
+	a->used = early; /* if it is given back unused it goes on resting */
 	engine_attachment_reserve(e, a, guid);
 }
 
@@ -326,7 +332,7 @@ void engine_claim_record(struct engine *e, struct attachment *a)
 		a->n_seats = 0;
 		return;
 	}
-	a->by_record = true;
+	a->by_record = a->used = true;
 	a->published = a->pod->stands;
 	engine_attachment_reserve(e, a, a->guid);
 }
@@ -348,7 +354,7 @@ static void take_over(struct engine *e, struct attachment *a)
 		a->n_seats = 0;
 		return;
 	}
-	a->by_record = true;
+	a->by_record = a->used = true;
 	engine_attachment_reserve(e, a, a->wish);
 }
 
@@ -393,9 +399,16 @@ void engine_network_changed(struct engine *e, struct attachment *a)
 /* The rule of its namespace changed. */
 void engine_space_changed(struct engine *e, struct attachment *a)
 {
-	if (attachment_is_over(a) || !a->has_guid || attachment_is_fixed(a) ||
-	    !refusal(e, a, a->n_seats ? &a->seats[0].partition->pkey : NULL))
+	const struct network *def = a->net->def;
+	const struct pkey *pkey = def && def->has_pkey == NETWORK_PKEY_VALID ? &def->pkey : NULL;
+	if (a->has_guid)
+		pkey = a->n_seats ? &a->seats[0].partition->pkey : NULL;
+	if (attachment_is_over(a) || attachment_is_fixed(a) || !refusal(e, a, pkey))
 		return;
+	if (!a->has_guid) {
+		engine_decide(e, a);
+		return;
+	}
 	struct attachment *other = engine_pod_replace(e, a);
 	engine_attachment_end(e, a, false);
 	engine_decide(e, other);

@@ -376,10 +376,7 @@ static void pod_seen(struct engine *e, struct pod *pod)
 		engine_pod_set_work(e, p, WORK_NONE);
 	p->terminating = pod->terminating;
 	p->migration = pod->migration_target;
-	if (p->refused && (engine_texts_hash(e, pod) != p->texts || e->now >= p->retry_at)) {
-		p->refused = false;
-		p->retry_at = 0;
-	}
+	p->refused = false; /* it changed: perhaps there is room now */
 	pod_keep(e, p, pod);
 	if (pod->terminating && engine_broken(BREAK_RELEASE_TERMINATING)) {
 		engine_pod_over(e, p, false);

@@ -13,7 +13,8 @@ enum {
 	PATCH_MOST_MS = 30000,
 	REPAIR_FIRST_MS = 1000,
 	REPAIR_MOST_MS = 300000,
-	REFUSED_AGAIN_MS = 300000,
+	REFUSED_FIRST_MS = 1000,
+	REFUSED_MOST_MS = 300000,
 	GONE_GRACE_MS = 10000,
 };
 
@@ -136,16 +137,6 @@ struct record *engine_record_seen(struct engine *e, struct engine_pod *p, const 
 	if (record->since_ms > e->since_max)
 		e->since_max = record->since_ms;
 	return record;
-}
-
-uint64_t engine_texts_hash(const struct engine *e, const struct pod *pod)
-{
-	uint64_t h = e->seed;
-	if (!pod->texts_known)
-		return 0;
-	h = hash_text(h, pod->networks_text ? pod->networks_text : "");
-	h = hash_text(h, pod->default_text ? pod->default_text : "");
-	return hash_text(h, pod->record_text ? pod->record_text : "");
 }
 
 bool engine_stands_as_recorded(struct engine *e, struct engine_pod *p)
@@ -412,10 +403,11 @@ static void refused(struct engine *e, struct engine_pod *p, const char *why)
 {
 	not_patched(p);
 	p->refused = true;
-	p->texts = p->pod ? engine_texts_hash(e, p->pod) : 0;
-	p->retry_at = e->now + REFUSED_AGAIN_MS;
-	engine_say(e, p, true, "RecordRefused", "the API server refuses the pod's annotations: %s",
-		   why ? why : "no reason given");
+	p->failures += p->failures < 20;
+	p->retry_at = e->now + engine_backoff(e, p->failures, REFUSED_FIRST_MS, REFUSED_MOST_MS, p->by_uid.hash);
+	if (p->failures == 1)
+		engine_say(e, p, true, "RecordRefused", "the API server refuses the pod's annotations: %s",
+			   why ? why : "no reason given");
 }
 
 static struct engine_pod *take_patch(struct engine *e, uint64_t id)

@@ -160,7 +160,6 @@ struct engine_pod {
 	uint64_t written;                 /* hash of what the record said that we wrote, or found to be right */
 	uint64_t sent_text, sent_content; /* of the patch under way */
 	uint64_t problem;                 /* hash of the last problem that was said */
-	uint64_t texts;                   /* hash of the annotations that a patch was refused for */
 	int64_t since;                    /* of its record */
 	int64_t retry_at, patched_at;
 	uint8_t work, failures, repairs;
@@ -461,7 +460,6 @@ void engine_strays_free(struct engine *e);
 /* Notes which record stands in the annotation.  Returns it when it is valid and was not known; the caller frees it. */
 struct record *engine_record_seen(struct engine *e, struct engine_pod *p, const struct pod *pod);
 bool engine_stands_as_recorded(struct engine *e, struct engine_pod *p); /* annotation and claims agree */
-uint64_t engine_texts_hash(const struct engine *e, const struct pod *pod);
 void engine_publish_work(struct engine *e, size_t *budget);
 bool engine_next_patch(struct engine *e, struct engine_action *action);
 bool engine_next_read(struct engine *e, struct engine_action *action);

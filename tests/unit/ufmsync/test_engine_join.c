@@ -395,7 +395,7 @@ static void test_a_refused_patch_waits_for_the_pod_to_change(void **state)
 	world_expect(world, "");
 	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_MEMBER);
 	world_annotate(world, "a/p", POD_NETWORKS_KEY, "[{\"name\":\"ib\"}]");
-	world_run(world);
+	world_pass(world, 1000);
 	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
 	world_free(world);
 }
