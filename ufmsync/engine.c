@@ -123,6 +123,12 @@ void engine_set_wall_offset(struct engine *e, int64_t wall_offset_ms)
 	e->wall_offset = wall_offset_ms;
 }
 
+/* What was signed before stays as it is: a record is written anew only when the pod is patched for another reason. */
+void engine_set_keys(struct engine *e, const struct record_keys *keys)
+{
+	e->options.keys = keys;
+}
+
 /* --- what an operator may ask for --- */
 
 bool engine_is_settled(const struct engine *e)
