@@ -49,7 +49,7 @@ int error_set(struct error *err, enum error_kind kind, const char *format, ...)
 
 int error_wrap(struct error *err, const char *format, ...)
 {
-	char text[2 * ERROR_TEXT_MAX + sizeof ": "];
+	char text[ERROR_TEXT_MAX + sizeof ": " + ERROR_TEXT_MAX];
 	va_list ap;
 
 	va_start(ap, format);
