@@ -96,7 +96,7 @@ static int check(const json_t *rule, int *action, struct error *err)
 int mkube_faults_add(struct mkube_faults *faults, const json_t *json, unsigned *id, struct error *err)
 {
 	struct rule **end = &faults->first;
-	int action;
+	int action = -1;
 
 	if (check(json, &action, err) < 0)
 		return -1;

@@ -384,8 +384,13 @@ static json_t *patch_value(json_t *pod, const char *path, json_t *set)
 	static const char prefix[] = "/metadata/annotations/";
 	assert_int_equal(strncmp(path, prefix, sizeof prefix - 1), 0);
 	char key[128] = "";
-	for (const char *p = path + sizeof prefix - 1; *p; p++)
-		strncat(key, p[0] == '~' && p[1] == '1' ? (p++, "/") : (char[]){ *p, 0 }, 1);
+	size_t n = 0;
+	for (const char *p = path + sizeof prefix - 1; *p; p++) {
+		bool slash = p[0] == '~' && p[1] == '1';
+		assert_true(n < sizeof key - 1);
+		key[n++] = slash ? '/' : *p;
+		p += slash;
+	}
 	json_t *all = json_object_get(metadata, "annotations");
 	if (set)
 		json_object_set(all, key, set);
