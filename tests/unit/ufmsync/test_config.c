@@ -85,7 +85,7 @@ static void test_a_bad_value_is_named_with_its_origin_and_what_is_accepted(void 
 {
 	(void)state;
 	refuses((char *)"GUID_POOL_RANGE_START=03:00:00:00:00:00:00:00", "GUID_POOL_RANGE_END", "reversed");
-	refuses((char *)"GUID_POOL_RANGE_END=nonsense", "'nonsense' (environment)", "eight pairs");
+	refuses((char *)"GUID_POOL_RANGE_END=nonsense", "'nonsense' (environment)", "a GUID");
 	refuses((char *)"UFM_PKEY_RANGE=0x5,0x8000", "UFM_PKEY_RANGE", "0x8000");
 	refuses((char *)"DEFAULT_LIMITED_PARTITION=0x7fff", "DEFAULT_LIMITED_PARTITION", "0x7fff");
 	refuses((char *)"UFMSYNC_GUID_REST=1 s", "UFMSYNC_GUID_REST='1 s'", "a number with");
