@@ -336,6 +336,41 @@ static void test_a_big_answer_streams_in_small_pieces_and_slices(void **state)
 	assert_true(most_a_turn <= 2 * (64 + 16) << 10); /* a slice for the sockets, one for those that were paused */
 }
 
+/* In chunks of all sizes, none of which fits the client's pieces. */
+static void serve_big_chunked(struct raw_peer *peer)
+{
+	static char bytes[RAW_BIG];
+	char size[20];
+
+	raw_read_request(peer);
+	for (size_t i = 0; i < RAW_BIG; i++)
+		bytes[i] = (char)(i * 7 + (i >> 11));
+	raw_text(peer, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+	for (size_t at = 0, n = 1; at < RAW_BIG; at += n, n = n * 3 % 200003) {
+		if (n > RAW_BIG - at)
+			n = RAW_BIG - at;
+		snprintf(size, sizeof size, "%zx\r\n", n);
+		raw_text(peer, size);
+		raw_write(peer, bytes + at, n);
+		raw_text(peer, "\r\n");
+	}
+	raw_text(peer, "0\r\n\r\n");
+}
+
+static void test_a_big_answer_in_chunks_streams_whole(void **state)
+{
+	struct exchange x = { 0 };
+
+	(void)state;
+	serve_with(serve_big_chunked);
+	exchange_stream(&x, server.url, "/");
+	exchange_wait();
+	exchange_assert_answered(&x, 200, "");
+	assert_int_equal(x.data_bytes, RAW_BIG);
+	assert_int_equal(x.data_sum, raw_big_sum());
+	exchange_free(&x);
+}
+
 static void test_an_answer_larger_than_allowed_is_ended(void **state)
 {
 	struct exchange x = { 0 };
@@ -422,6 +457,7 @@ int main(void)
 		promise(test_requests_beyond_the_limit_of_connections_wait_their_turn),
 		promise(test_what_is_under_way_ends_well_when_idle_connections_are_dropped),
 		promise(test_a_big_answer_streams_in_small_pieces_and_slices),
+		promise(test_a_big_answer_in_chunks_streams_whole),
 		promise(test_an_answer_larger_than_allowed_is_ended),
 		promise(test_an_error_page_is_cut_at_64_KiB_and_still_an_answer),
 		promise(test_an_error_of_the_reader_ends_the_exchange_with_it),

@@ -1,11 +1,14 @@
 #undef NDEBUG
 #include "base/net/http.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -78,6 +81,44 @@ static void test_a_reset_after_the_request_may_have_had_effect(void **state)
 	assert_null(strstr(x.error.text, "s3cr3t"));
 	assert_null(strstr(x.error.text, "p4ssw0rd"));
 	exchange_free(&x);
+}
+
+/* Takes the second request, makes the server unreachable, and only then resets: the client tries again and is refused. */
+static void serve_last_request(struct raw_peer *peer)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof address;
+	int probe;
+
+	raw_read_request(peer);
+	raw_answer(peer, 200, "first");
+	if (!raw_read_request(peer))
+		return;
+	getsockname(peer->fd, (struct sockaddr *)&address, &len);
+	kill(getppid(), SIGKILL);
+	do {
+		probe = socket(AF_INET, SOCK_STREAM, 0);
+		len = connect(probe, (struct sockaddr *)&address, sizeof address) == 0;
+		close(probe);
+	} while (len);
+	raw_reset(peer);
+}
+
+static void test_a_request_that_was_sent_and_could_not_be_sent_again_may_have_had_effect(void **state)
+{
+	struct exchange x = { 0 }, y = { 0 };
+
+	(void)state;
+	serve_with(serve_last_request);
+	exchange_get(&x, server.url, "/");
+	exchange_wait();
+	exchange_assert_answered(&x, 200, "first");
+	exchange_get(&y, server.url, "/");
+	exchange_wait();
+	exchange_assert_failed(&y, ERROR_RETRY, "127.0.0.1");
+	assert_true(y.sent);
+	exchange_free(&x);
+	exchange_free(&y);
 }
 
 static void serve_nothing(struct raw_peer *peer)
@@ -253,6 +294,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		promise(test_a_refused_connection_was_certainly_not_sent),
 		promise(test_a_reset_after_the_request_may_have_had_effect),
+		promise(test_a_request_that_was_sent_and_could_not_be_sent_again_may_have_had_effect),
 		promise(test_a_close_without_an_answer_is_an_outage),
 		promise(test_a_cut_answer_is_an_outage_and_never_whole),
 		promise(test_a_server_of_another_protocol_is_named_as_such),
