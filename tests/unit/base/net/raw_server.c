@@ -76,10 +76,13 @@ bool raw_read_request(struct raw_peer *peer)
 	}
 	length = strcasestr(request, "\r\nContent-Length:");
 	size_t body = length ? strtoul(length + 17, NULL, 10) : 0;
-	assert(n + body < sizeof peer->request);
-	if (!raw_read(peer, request + n, body))
+	size_t kept = body < sizeof peer->request - n ? body : 0; /* all of it or nothing */
+	if (!raw_read(peer, request + n, kept))
 		return false;
-	request[n + body] = '\0';
+	request[n + kept] = '\0';
+	for (char byte; body > kept; body--)
+		if (!raw_read(peer, &byte, 1))
+			return false;
 	memcpy(peer->seen->request, request, sizeof peer->seen->request);
 	atomic_fetch_add(&peer->seen->requests, 1);
 	return true;

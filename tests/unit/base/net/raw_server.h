@@ -16,7 +16,7 @@ struct raw_seen {
 	atomic_int connections;
 	atomic_int requests;
 	atomic_int hangups;    /* connections on which the client's end was seen */
-	char request[16384];   /* the last one with its body */
+	char request[16384];   /* the last one, with its body where that fits */
 	char server_name[256]; /* asked for in TLS; "" for none */
 	char client_name[256]; /* of the client's certificate */
 	char tls_version[32];
@@ -28,7 +28,7 @@ struct raw_peer {
 	SSL *ssl;   /* NULL: plain */
 	int number; /* 1 for the first connection */
 	struct raw_seen *seen;
-	char request[16384]; /* the last one with its body */
+	char request[16384]; /* the last one, with its body where that fits */
 	int stop_fd;         /* readable when released by raw_server_release() */
 };
 
