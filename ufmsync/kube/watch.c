@@ -37,6 +37,7 @@ struct kube_watch {
 	struct kube_watch_options options; /* path and field_selector are ours */
 	bool selective;                    /* the server takes the selector */
 	struct backoff backoff;
+	unsigned expirations; /* in a row */
 
 	bool listing;     /* else watching */
 	char *version;    /* to watch from; NULL: a list is needed */
@@ -232,7 +233,7 @@ static int read_event(struct kube_watch *watch, const char *type, const json_t *
 	if (version && *version)
 		set_text(&watch->version, version);
 	watch->heard = true;
-	watch->backoff.failures = 0;
+	watch->backoff.failures = watch->expirations = 0;
 	return goes_on(watch, err);
 }
 
@@ -353,7 +354,7 @@ static void expired(struct kube_watch *watch, const struct error *why)
 {
 	watch->synced = false;
 	list_anew(watch);
-	if (watch->backoff.failures++ > 0)
+	if (watch->expirations++ > 0)
 		failed(watch, why, -1);
 	else
 		loop_timer_at(&watch->again, 0);
@@ -394,7 +395,7 @@ static void on_done(void *aux, const struct http_reply *reply)
 
 	watch->request = NULL;
 	if (!watch->listing && reply->status == 200 && lasted_ms(watch) >= PROVEN_MS)
-		watch->backoff.failures = 0;
+		watch->backoff.failures = watch->expirations = 0;
 	enum outcome outcome = judge(watch, reply, &err);
 	enter(watch);
 	conclude(watch, outcome, &err, reply->retry_after_ms);

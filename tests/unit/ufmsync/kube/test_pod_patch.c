@@ -314,6 +314,13 @@ static void test_published_means_exactly_this(void **state)
 	pod_forget_texts(pod);
 	assert_true(pod_is_published(pod, &first, 1));
 	pod_free(pod);
+	/* a number, which ib-sriov cannot read, is not the text that looks like it */
+	pod = pod_with(POD_NETWORKS_KEY, "[{\"name\":\"ib\",\"cni-args\":{\"guid\":\"02:00:00:00:00:00:00:0a\","
+					 "\"mellanox.infiniband.app\":\"configured\",\"pkey\":5}}]");
+	other = first;
+	other.pkey_text = "5";
+	assert_false(pod_is_published(pod, &other, 1));
+	pod_free(pod);
 }
 
 int main(void)

@@ -280,6 +280,28 @@ static void test_410_between_two_pages_begins_the_list_again(void **state)
 	assert_null(api_requests[2].continue_token);
 }
 
+static void serve_outage_then_expired(struct httpd_request *request, unsigned n)
+{
+	if (n == 0 || n == 3)
+		api_json(request, 200, LIST("1", ""));
+	else if (n == 1)
+		api_json(request, 503, "");
+	else if (n == 2)
+		end_stream(request, EVENT("ERROR", EXPIRED));
+	else
+		hold(request, "");
+}
+
+/* A server that was started anew knows no version of before: that is no second failure. */
+static void test_410_after_an_outage_is_no_further_trouble(void **state)
+{
+	(void)state;
+	api_serve(serve_outage_then_expired);
+	start_with(NULL, 0);
+	api_until_requests(5);
+	assert_string_equal(api_log.data, "begin end trouble well begin end ");
+}
+
 static void serve_expired_always(struct httpd_request *request, unsigned n)
 {
 	if (n % 2 == 0)
@@ -618,6 +640,7 @@ int main(void)
 		promise(test_410_as_an_event_lists_anew_without_trouble),
 		promise(test_410_as_an_answer_lists_anew),
 		promise(test_410_between_two_pages_begins_the_list_again),
+		promise(test_410_after_an_outage_is_no_further_trouble),
 		promise(test_410_again_and_again_is_trouble),
 		promise(test_a_cut_stream_goes_on_from_the_last_whole_event),
 		promise(test_a_list_that_breaks_off_has_no_end_and_begins_again),
