@@ -280,12 +280,15 @@ void engine_attachment_settle(struct engine *e, struct attachment *a)
 		all &= a->seats[i].state == SEAT_LISTED;
 		any |= a->seats[i].maybe;
 	}
+	/* A dead leader's last patch may still show that the pod got another one. */
+	if (all && e->now < e->quiet_until && !a->published && !a->by_record && !engine_broken(BREAK_NO_QUIET))
+		all = false;
 	if (all) {
-		bool news = a->state != ATTACHMENT_PUBLISHED;
+		enum attachment_state before = (enum attachment_state)a->state;
 		a->used = true;
 		engine_attachment_unblock(e, a);
 		engine_attachment_state(e, a, a->published ? ATTACHMENT_PUBLISHED : ATTACHMENT_MEMBER);
-		if (news)
+		if (before != (enum attachment_state)a->state)
 			engine_pod_set_work(e, a->pod, WORK_REVIEW);
 	} else if (a->state != ATTACHMENT_PUBLISHED) {
 		engine_attachment_state(e, a, any ? ATTACHMENT_JOINING : ATTACHMENT_WANTED);

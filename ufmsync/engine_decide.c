@@ -218,7 +218,8 @@ static void refuse_wish(struct engine *e, struct attachment *a, enum guid_claim 
 
 static void decide_wish(struct engine *e, struct attachment *a)
 {
-	enum guid_claim result = claim(e, a, a->wish, e->phase < PHASE_RUN, false);
+	bool known = e->phase < PHASE_RUN || (a->configured && !e->options.keys);
+	enum guid_claim result = claim(e, a, a->wish, known, false);
 	if (result != GUID_CLAIM_OK) {
 		refuse_wish(e, a, result);
 		return;

@@ -261,6 +261,8 @@ static void review(struct engine *e, struct engine_pod *p)
 	if (p->request || p->vanished || p->unreconciled)
 		return;
 	say_problem(e, p);
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
+		engine_attachment_settle(e, container_of(at, struct attachment, in_pod)); /* the quiet is over */
 	switch (judge(e, p, &content)) {
 	case VERDICT_NOTHING:
 		if (!p->problem)
