@@ -1,18 +1,14 @@
-#include "ufmsync/kube/watch.h"
+#include "ufmsync/kube/watch_private.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/json.h"
 #include "base/mem.h"
-#include "base/scan.h"
-#include "ufmsync/kube/backoff.h"
 
 enum {
 	PAGE = 500,
-	OBJECT_MAX = 16 << 20,   /* a pod may be 1.5 MiB in etcd, and each byte six in JSON */
 	LIST_MS = 5 * 60 * 1000, /* a page */
 	LIST_IDLE_MS = 60 * 1000,
 	WATCH_LEAST_S = 240,
@@ -30,34 +26,6 @@ enum outcome {
 	OUTCOME_EXPIRED,  /* our version, or the list's token, is too old */
 	OUTCOME_BAD_SELECTOR, /* the server does not know a field of it */
 };
-
-struct kube_watch {
-	struct loop *loop;
-	struct kube *kube;
-	struct kube_watch_options options; /* path and field_selector are ours */
-	bool selective;                    /* the server takes the selector */
-	struct backoff backoff;
-	unsigned expirations; /* in a row */
-
-	bool listing;     /* else watching */
-	char *version;    /* to watch from; NULL: a list is needed */
-	char *page_token; /* `continue` of the list under way; NULL: its first page, or its last was read */
-	bool begun;       /* `begin` was called for this list */
-	bool synced;
-
-	struct http_request *request;
-	struct scan *scan;
-	int64_t started_ms;
-	bool heard;         /* this watch brought something */
-	struct error event; /* an ERROR event ended it; of no kind: none did */
-	struct loop_timer again;
-	bool troubled; /* `trouble` was told */
-
-	unsigned busy;       /* within callbacks of ours that must not lose us */
-	bool freed, restart; /* asked for within them */
-};
-
-static void start(struct kube_watch *watch);
 
 /* --- life --- */
 
@@ -152,106 +120,6 @@ static void failed(struct kube_watch *watch, const struct error *why, int64_t re
 	error_wrap(&err, "%s %s", watch->listing ? "list" : "watch", watch->options.path);
 	loop_timer_at(&watch->again, loop_now_ms() + backoff_next(&watch->backoff, retry_after_ms));
 	tell_trouble(watch, &err);
-}
-
-/* --- objects --- */
-
-/* Numbers that no field of ours has must not make an object unreadable, nor what is said twice. */
-static json_t *parse_object(const struct scan_value *value, struct error *err)
-{
-	json_t *object = json_parse(value->json, value->len, err);
-
-	return object ? object
-		      : json_loadb(value->json, value->len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
-				   NULL);
-}
-
-/* What a callback of a scan returns after a callback of the user. */
-static int goes_on(const struct kube_watch *watch, struct error *err)
-{
-	if (!watch->freed && !watch->restart)
-		return 0;
-	return error_set(err, ERROR_RETRY, "given up");
-}
-
-static void set_text(char **to, const char *text)
-{
-	free(*to);
-	*to = mem_dup(text);
-}
-
-static void read_list_meta(struct kube_watch *watch, const json_t *metadata)
-{
-	const char *version = json_str(metadata, "resourceVersion", NULL);
-	const char *token = json_str(metadata, "continue", NULL);
-
-	if (version && *version)
-		set_text(&watch->version, version);
-	set_text(&watch->page_token, token && *token ? token : NULL);
-}
-
-static int on_list_value(void *aux, const struct scan_value *value, struct error *err)
-{
-	struct kube_watch *watch = aux;
-	json_t *object = parse_object(value, err);
-
-	if (!object)
-		return error_wrap(err, "an element of the list");
-	if (value->pattern == 0)
-		read_list_meta(watch, object);
-	else
-		watch->options.applied(watch->options.aux, object);
-	json_decref(object);
-	return goes_on(watch, err);
-}
-
-/* An ERROR event holds a Status; the stream ends behind it. */
-static int read_error_event(struct kube_watch *watch, const json_t *status, struct error *err)
-{
-	char *text = json_dumps(status, JSON_COMPACT);
-	int64_t code = json_int(status, 500, "code", NULL);
-
-	kube_status_error(&watch->event, code >= 300 && code <= 599 ? (int)code : 500, text ? text : "",
-			  text ? strlen(text) : 0, NULL);
-	free(text);
-	*err = watch->event;
-	return -1;
-}
-
-static int read_event(struct kube_watch *watch, const char *type, const json_t *object, struct error *err)
-{
-	const char *version = json_str(object, "metadata", "resourceVersion", NULL);
-
-	if (strcmp(type, "ERROR") == 0)
-		return read_error_event(watch, object, err);
-	if (strcmp(type, "ADDED") == 0 || strcmp(type, "MODIFIED") == 0)
-		watch->options.applied(watch->options.aux, object);
-	else if (strcmp(type, "DELETED") == 0)
-		watch->options.deleted(watch->options.aux, object);
-	else if (strcmp(type, "BOOKMARK") != 0)
-		return error_set(err, ERROR_INVALID, "an event of unknown type");
-	if (version && *version)
-		set_text(&watch->version, version);
-	watch->heard = true;
-	watch->backoff.failures = watch->expirations = 0;
-	return goes_on(watch, err);
-}
-
-static int on_watch_value(void *aux, const struct scan_value *value, struct error *err)
-{
-	struct kube_watch *watch = aux;
-	json_t *event = parse_object(value, err);
-	const char *type = json_str(event, "type", NULL);
-	int status;
-
-	if (!event)
-		return error_wrap(err, "an event");
-	if (type && json_is_object(json_at(event, "object", NULL)))
-		status = read_event(watch, type, json_at(event, "object", NULL), err);
-	else
-		status = error_set(err, ERROR_INVALID, "not an event of a watch");
-	json_decref(event);
-	return status;
 }
 
 /* --- a request --- */
@@ -428,18 +296,6 @@ static void send(struct kube_watch *watch, const char *url, int64_t timeout_ms, 
 						    });
 }
 
-static void new_scan(struct kube_watch *watch, scan_value_fn *value, bool many, const char *first, const char *second)
-{
-	scan_free(watch->scan);
-	watch->scan = scan_new(&(struct scan_options){
-		.patterns = { first, second },
-		.many = many,
-		.max_value = OBJECT_MAX,
-		.value = value,
-		.aux = watch,
-	});
-}
-
 static void send_list(struct kube_watch *watch, struct buf *url)
 {
 	buf_printf(url, "%s?limit=%u", watch->options.path, watch->options.page);
@@ -447,7 +303,7 @@ static void send_list(struct kube_watch *watch, struct buf *url)
 		put_query(url, "fieldSelector", watch->options.field_selector);
 	if (watch->page_token)
 		put_query(url, "continue", watch->page_token);
-	new_scan(watch, on_list_value, false, "metadata", "items/*");
+	watch_scan_list(watch);
 	send(watch, url->data, LIST_MS, LIST_IDLE_MS);
 }
 
@@ -459,7 +315,7 @@ static void send_watch(struct kube_watch *watch, struct buf *url)
 	put_query(url, "resourceVersion", watch->version);
 	if (watch->selective)
 		put_query(url, "fieldSelector", watch->options.field_selector);
-	new_scan(watch, on_watch_value, true, "", NULL);
+	watch_scan_events(watch);
 	send(watch, url->data, 0, (int64_t)seconds * 1000 + WATCH_MARGIN_MS);
 }
 
