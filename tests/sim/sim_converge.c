@@ -147,7 +147,8 @@ static void judge_refused(struct sim *sim, const struct sim_pod *pod, const stru
 	if (verdict == SIM_NOT_OURS && hold->found)
 		sim_fail(sim, "only what is allowed", "%s/%s[%d] is none of our business and is held", pod->namespace,
 			 pod->name, element->index);
-	if (reason && !sim_rules_was_told(sim, pod, reason))
+	/* While something else holds it up, that is what it is told. */
+	if (reason && !hold->reason && !sim_rules_was_told(sim, pod, reason))
 		sim_fail(sim, "refusals are told", "%s/%s[%d] never heard of %s", pod->namespace, pod->name,
 			 element->index, reason);
 }
@@ -169,7 +170,8 @@ static void judge_element(struct sim *sim, const struct sim_pod *pod, const stru
 		judge_granted(sim, pod, element, grant, &hold);
 	else if (verdict == SIM_FINE && !pod->full)
 		judge_waiting(sim, pod, element, &hold);
-	else if (verdict != SIM_FINE)
+	else if (verdict != SIM_FINE &&
+		 !(hold.found && hold.state == ATTACHMENT_MEMBER)) /* decided when it was allowed */
 		judge_refused(sim, pod, element, &hold, verdict);
 }
 

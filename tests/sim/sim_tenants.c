@@ -179,7 +179,7 @@ static void forge(struct sim *sim, struct sim_pod *pod)
 		pod->record_text = mem_dup("1.eyJ1aWQiOiJ4In0.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
 }
 
-static void draw_elements(struct sim *sim, struct sim_pod *pod)
+static void draw_elements(struct sim *sim, struct sim_pod *pod, bool plain)
 {
 	unsigned n = sim_rng_chance(&sim->rng, 70) ? 1 : sim_rng_chance(&sim->rng, 80) ? 2 : 3;
 
@@ -190,7 +190,7 @@ static void draw_elements(struct sim *sim, struct sim_pod *pod)
 		if (sim_rng_chance(&sim->rng, 40))
 			snprintf(element->interface, sizeof(element->interface), "net%u", i + 1);
 		draw_target(sim, pod, element);
-		if (sim->plan.own_guids && sim_rng_chance(&sim->rng, 20))
+		if (sim->plan.own_guids && !plain && sim_rng_chance(&sim->rng, 20))
 			draw_wish(sim, element);
 	}
 	if (sim_rng_chance(&sim->rng, 10)) {
@@ -225,7 +225,7 @@ struct sim_pod *sim_tenants_add(struct sim *sim, bool plain)
 	struct sim_pod *pod;
 
 	draw_name(sim, &model);
-	draw_elements(sim, &model);
+	draw_elements(sim, &model, plain);
 	snprintf(model.node, sizeof(model.node), "node%llu", (unsigned long long)sim_rng_below(&sim->rng, 3));
 	if (!plain) {
 		model.host_network = sim_rng_chance(&sim->rng, 3);

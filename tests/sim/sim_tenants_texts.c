@@ -130,10 +130,11 @@ static bool steal_guid(struct sim *sim, struct sim_pod *pod)
 static bool copy_record(struct sim *sim, struct sim_pod *pod)
 {
 	const struct sim_pod *other = sim_api_pod(sim->api, sim_rng_below(&sim->rng, sim_api_pods(sim->api)));
+	char *text = mem_dup(sim_rng_chance(&sim->rng, 30) ? "1.e30.AAAA" : other->record_text);
 
 	pod->loose = true;
 	free(pod->record_text);
-	pod->record_text = mem_dup(sim_rng_chance(&sim->rng, 30) ? "1.e30.AAAA" : other->record_text);
+	pod->record_text = text;
 	return true;
 }
 
