@@ -100,9 +100,23 @@ static bool annotation_says(const struct pod_network *element, const struct sim_
 	return element->configured && element->guid.v == grant->guid.v;
 }
 
+/* It stands at index 0 of another PKey, which the brake does not let it leave. */
+static bool is_braked(const struct sim *sim, const struct sim_grant *grant, const struct hold *hold)
+{
+	const struct sim_process *leader = sim_cluster_leader(sim->cluster);
+	struct engine_status status;
+
+	engine_status(leader->engine, &status);
+	return hold->found && hold->guid.v == grant->guid.v && hold->reason &&
+	       strcmp(hold->reason, "GUIDListed") == 0 &&
+	       (status.brake != ENGINE_BRAKE_OFF || sim->plan.options.orphans == ENGINE_ORPHANS_KEEP);
+}
+
 static void judge_granted(struct sim *sim, const struct sim_pod *pod, const struct pod_network *element,
 			  const struct sim_grant *grant, const struct hold *hold)
 {
+	if (is_braked(sim, grant, hold))
+		return;
 	if (!hold->found || hold->guid.v != grant->guid.v || hold->state != ATTACHMENT_PUBLISHED) {
 		sim_fail(sim, "published stays", "%s/%s[%d] was published with %llx; the engine says %s %llx %s",
 			 pod->namespace, pod->name, element->index, (unsigned long long)grant->guid.v,
@@ -168,7 +182,7 @@ static void judge_element(struct sim *sim, const struct sim_pod *pod, const stru
 		return;
 	if (grant)
 		judge_granted(sim, pod, element, grant, &hold);
-	else if (verdict == SIM_FINE && !pod->full)
+	else if (verdict == SIM_FINE && !pod->full && !pod->terminating)
 		judge_waiting(sim, pod, element, &hold);
 	else if (verdict != SIM_FINE &&
 		 !(hold.found && hold.state == ATTACHMENT_MEMBER)) /* decided when it was allowed */

@@ -84,7 +84,8 @@ static void draw_faults(struct sim_plan *plan, struct sim_rng *rng)
 	plan->read_fault = sim_rng_chance(rng, 40) ? level : 0;
 	plan->restarts = sim_rng_chance(rng, 65);
 	plan->standby = sim_rng_chance(rng, 35);
-	plan->foreign_writer = sim_rng_chance(rng, 40);
+	/* Nor a GUID that another writer uses as well from one that we have lost. */
+	plan->foreign_writer = plan->keyed && sim_rng_chance(rng, 40);
 	plan->losses = sim_rng_chance(rng, 50);
 }
 

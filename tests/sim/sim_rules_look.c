@@ -85,6 +85,8 @@ static void judge_rest(struct look *look, const struct attachment_view *view, co
 	if (!last || last->pod->loose || sim_owner_is(sim_grant_owner(last), owner))
 		return;
 	knew = sim_owner_is(holding->owner, sim_grant_owner(last));
+	if (!knew && holding->owner.pod)
+		return; /* it was given in between, and came back unused: that rest was spent then */
 	if (!knew && wished && is_listed_for(look, view))
 		return; /* who asks for what is listed where it belongs is taken for its owner */
 	if (!knew && (options->last.v - options->first.v >= 4095 || last->since > look->process->lead_at))
