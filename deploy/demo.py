@@ -94,10 +94,12 @@ class Demo:
     # --- what there is to see ---
 
     def elements(self, namespace, name):
+        """The interfaces that the pod's annotations name, JSON by now."""
         notes = self.get(namespace, name)["metadata"].get("annotations", {})
-        for key in (objects.DEFAULT_NETWORK, objects.NETWORKS):
+        for key, otherwise in ((objects.DEFAULT_NETWORK, "kube-system"), (objects.NETWORKS, namespace)):
             if notes.get(key, "").startswith("["):
-                yield from json.loads(notes[key])
+                for element in json.loads(notes[key]):
+                    yield element, "%s/%s" % (element.get("namespace", otherwise), element["name"])
 
     def show_pods(self, pods):
         rows = []
@@ -105,10 +107,11 @@ class Demo:
             node = self.get(namespace, name)["spec"]["nodeName"]
             took = self.published.get((namespace, name))
             took = "%d ms" % round((took - self.created[namespace, name]) * 1000) if took else "-"
-            elements = [e for e in self.elements(namespace, name) if "mellanox.infiniband.app" in e.get("cni-args", {})]
-            for i, element in enumerate(elements):
-                rows.append((namespace + "/" + name if i == 0 else "", node if i == 0 else "", element["namespace"] + "/" +
-                             element["name"], element["cni-args"]["pkey"], element["cni-args"]["guid"], took if i == 0 else ""))
+            elements = [(e["cni-args"], network) for e, network in self.elements(namespace, name)
+                        if "mellanox.infiniband.app" in e.get("cni-args", {})]
+            for i, (written, network) in enumerate(elements):
+                rows.append((namespace + "/" + name if i == 0 else "", node if i == 0 else "", network, written["pkey"],
+                             written["guid"], took if i == 0 else ""))
             if not elements:
                 rows.append((namespace + "/" + name, node, "not ib-sriov: left alone", "-", "-", "-"))
         table(("POD", "NODE", "NETWORK", "PKEY", "GUID", "CREATED TO ANNOTATED"), rows)
@@ -174,10 +177,10 @@ def run(demo):
         "and only then was the pod annotated for multus and ib-sriov-cni:")
     demo.show_pods(pods)
     say("\nThe annotation %s of tenant-b/two-interfaces\n  before: %s\n  after:" % (objects.NETWORKS, before))
-    for element in demo.elements("tenant-b", "two-interfaces"):
+    for element, _ in demo.elements("tenant-b", "two-interfaces"):
         say("    " + json.dumps(element))
     say("and of tenant-a/own-guid, whose own GUID and unknown field were kept:")
-    for element in demo.elements("tenant-a", "own-guid"):
+    for element, _ in demo.elements("tenant-a", "own-guid"):
         say("    " + json.dumps(element))
     say("\nMembers in UFM, as its REST API lists them:")
     demo.show_ufm()
