@@ -1,6 +1,7 @@
 """The demonstration behind deploy/demo: real ufmsyncd, mock UFM, mock API server, all on 127.0.0.1."""
 import json
 import os
+import shutil
 import signal
 import ssl
 import sys
@@ -224,6 +225,7 @@ def main():
             keep(demo)
         take_down(demo, pods)
         demo.stop()
+        shutil.rmtree(demo.folder)
         say("\nEverything is stopped.")
     except BaseException:
         for process in (demo.daemon.process, demo.ufm.process, demo.kube.process):

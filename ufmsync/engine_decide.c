@@ -201,11 +201,13 @@ static void refuse_wish(struct engine *e, struct attachment *a, enum guid_claim 
 					a->pod->migration ? "; it is given when the migration's source is gone" : "");
 		break;
 	case GUID_CLAIM_RESTING:
-		engine_attachment_block(e, a, "GUIDResting", "GUID %s was given back a short while ago", text);
+		engine_attachment_block(
+			e, a, "GUIDTaken",
+			"GUID %s rests: it was given back a short while ago; it is given when its rest is over", text);
 		wake_set(&e->wakes, &a->wake, guid_pool_rest_end(e->pool, a->wish) + 1);
 		break;
 	case GUID_CLAIM_BLOCKED:
-		engine_attachment_block(e, a, "GUIDListed", "the fabric manager lists GUID %s for somebody else", text);
+		engine_attachment_block(e, a, "GUIDTaken", "the fabric manager lists GUID %s for somebody else", text);
 		break;
 	case GUID_CLAIM_OUT_OF_RANGE:
 		engine_attachment_unwait(e, a);
@@ -300,7 +302,9 @@ void engine_decide(struct engine *e, struct attachment *a)
 	if (!decide_network(e, a))
 		return;
 	if (a->wish_kind == POD_WISH_BAD)
-		engine_attachment_block(e, a, "BadGUID", "the GUID that is asked for is none");
+		engine_attachment_block(e, a, "GUIDOutOfRange",
+					"what is asked for is no GUID: eight pairs of hexadecimal digits with colons, "
+					"neither zero nor all-ones");
 	else if (a->wish_kind == POD_WISH_GUID)
 		decide_wish(e, a);
 	else

@@ -256,6 +256,7 @@ static void end_of_all(struct engine *e, struct list *list)
 	e->listing_all = false;
 	e->audit_failures = 0;
 	e->last_audit = list->done_at;
+	guid_pool_expire(e->pool, e->now); /* or those that nobody asks for would be counted as resting for ever */
 	int64_t next = e->now + e->options.audit_ms;
 	if (first) {
 		/* A dead leader's last write may land between this list and then. */

@@ -151,7 +151,7 @@ static void hold_back(struct engine *e, struct seat *seat)
 {
 	struct attachment *a = seat_attachment(seat);
 	char guid[GUID_TEXT_MAX];
-	engine_attachment_block(e, a, "GUIDListed",
+	engine_attachment_block(e, a, "GUIDTaken",
 				"GUID %s stands at index 0 of another PKey, which it must leave first",
 				guid_format(guid, a->guid));
 }

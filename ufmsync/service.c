@@ -178,7 +178,7 @@ static void say_state(struct service *service)
 			"pods and members are known; GUIDs are given from now on");
 	}
 	service->listed = status.listed;
-	if (status.brake == service->brake)
+	if (!status.listed || status.brake == service->brake)
 		return;
 	service->brake = status.brake;
 	if (status.brake == ENGINE_BRAKE_OFF)
@@ -230,8 +230,10 @@ static void on_deadline(struct loop_timer *timer)
 
 static int start_kube(struct service *service, struct error *err)
 {
-	if (kube_config_load(&service->kube_config, service->config->kubeconfig, NULL, err) < 0)
+	if (kube_config_load(&service->kube_config, service->config->kubeconfig, NULL, err) < 0) {
+		err->kind = ERROR_INVALID; /* a file that cannot be read is a bad setting too */
 		return -1;
+	}
 	if (service->kube_config->insecure)
 		log_say(LOG_WARN, "KUBE_INSECURE", LOG_FIELDS({ "from", service->kube_config->origin }),
 			"insecure-skip-tls-verify: the API server's certificate is not verified");

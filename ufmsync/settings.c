@@ -271,8 +271,11 @@ static const char *lookup_environment(void *aux, const char *name)
 
 int settings_reload_secrets(const struct settings *settings, struct secrets **ret, struct error *err)
 {
-	return secrets_load(ret, settings->value[SETTING_UFMSYNC_SECRET_DIR], lookup_environment,
-			    (void *)settings->environ, err);
+	const char *folder = settings->value[SETTING_UFMSYNC_SECRET_DIR];
+
+	if (secrets_load(ret, folder, lookup_environment, (void *)settings->environ, err) == 0)
+		return 0;
+	return folder ? error_wrap(err, "UFMSYNC_SECRET_DIR=%s", folder) : -1;
 }
 
 int settings_load(struct settings **ret, const struct settings_source *source, struct error *err)

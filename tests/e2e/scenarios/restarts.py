@@ -198,7 +198,8 @@ def second_replica_waits_and_takes_over(world):
     second = world.start(wait=False, POD_UID="uid-2", K8S_NODE="node2")
     world.pod("p", "ib")
     p = world.guid("p")
-    expect_equal(second.metric("ufmsync_leader"), 0, "the standby does not lead")
+    eventually("the standby has read all and does not lead", lambda: second.get("/readyz")[0] == 200 and
+               second.metric("ufmsync_leader") == 0)
     first.kill()
     second.wait_listed()
     world.pod("q", "ib")

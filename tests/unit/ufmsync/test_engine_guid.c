@@ -94,10 +94,10 @@ static void test_a_guid_that_is_listed_elsewhere_is_refused_until_it_is_not(void
 	world_network(world, "a/ib", IB("0x5"));
 	world_pod(world, "a/p", WISH(TWO));
 	world_run(world);
-	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDListed");
+	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDTaken");
 	world_member_drop(world, 0x77, GUID_1 + 1);
 	world_pass(world, world->options.audit_ms + 1000);
-	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDResting"); /* whoever had it may have had it till now */
+	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDTaken"); /* whoever had it may have had it till now */
 	world_pass(world, world->options.rest_ms);
 	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
 	world_free(world);
@@ -126,7 +126,7 @@ static void test_guids_that_are_none_or_not_ours_are_refused(void **state)
 	world_pod(world, "a/q", WISH("00:00:00:00:00:00:00:00"));
 	world_run(world);
 	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDOutOfRange");
-	assert_string_equal(world_blocked(world, "a/q", 0), "BadGUID");
+	assert_string_equal(world_blocked(world, "a/q", 0), "GUIDOutOfRange");
 	world_expect(world, "");
 	world_annotate(world, "a/p", POD_NETWORKS_KEY, WISH(ONE));
 	world_run(world);

@@ -142,7 +142,7 @@ static void test_one_that_comes_back_is_left_alone(void **state)
 	/* Nobody gets it. */
 	world_pod(world, "a/q", "[{\"name\":\"ib\",\"infiniband-guid\":\"02:00:00:00:00:00:08:10\"}]");
 	world_run(world);
-	assert_string_equal(world_blocked(world, "a/q", 0), "GUIDListed");
+	assert_string_equal(world_blocked(world, "a/q", 0), "GUIDTaken");
 	engine_confirm(world->engine, world->now);
 	world_pass(world, 130000);
 	assert_int_equal(world_state(world, "a/q", 0), ATTACHMENT_PUBLISHED);
@@ -194,7 +194,7 @@ static void test_index_0_is_left_before_another_is_joined(void **state)
 	world_forget(world);
 	world_pass(world, 61000);
 	world_expect(world, "");
-	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDListed");
+	assert_string_equal(world_blocked(world, "a/p", 0), "GUIDTaken");
 	world_pass(world, 130000);
 	world_expect(world, "LEAVE 0x6 n=1\nJOIN 0x5 full index0 n=1\n");
 	world_free(world);
