@@ -80,8 +80,8 @@ bool raw_read_request(struct raw_peer *peer)
 	if (!raw_read(peer, request + n, kept))
 		return false;
 	request[n + kept] = '\0';
-	for (char byte; body > kept; body--)
-		if (!raw_read(peer, &byte, 1))
+	for (char dropped[4096]; body > kept; body -= body - kept < sizeof dropped ? body - kept : sizeof dropped)
+		if (!raw_read(peer, dropped, body - kept < sizeof dropped ? body - kept : sizeof dropped))
 			return false;
 	memcpy(peer->seen->request, request, sizeof peer->seen->request);
 	atomic_fetch_add(&peer->seen->requests, 1);
