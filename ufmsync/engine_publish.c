@@ -301,7 +301,7 @@ void engine_publish_work(struct engine *e, size_t *budget)
 	if (e->phase != PHASE_RUN || (e->now < e->quiet_until && !engine_broken(BREAK_NO_QUIET)))
 		return;
 	while (*budget && !chain_empty(&e->work[WORK_REVIEW])) {
-		--*budget;
+		engine_spend(budget, SLICE / 32);
 		review(e, container_of(e->work[WORK_REVIEW].next, struct engine_pod, in_work));
 	}
 }

@@ -367,14 +367,17 @@ struct space *engine_space_get(struct engine *e, const char *name);
 void engine_space_leave(struct engine *e, struct engine_pod *p);
 void engine_networks_free(struct engine *e);
 
-/* engine_pods.c: pods and which attachments they ask for */
+/* engine_elements.c: which attachments a pod asks for */
+void engine_pod_reconcile(struct engine *e, struct engine_pod *p);
+struct attachment *engine_pod_replace(struct engine *e, struct attachment *old); /* a new one for the same element */
+
+/* engine_pods.c: their coming and going */
 void engine_pods_work(struct engine *e, size_t *budget);
 void engine_pod_set_work(struct engine *e, struct engine_pod *p, enum pod_work work);
 void engine_pod_forget(struct engine *e, struct engine_pod *p); /* its struct pod is not needed any more */
 void engine_pod_unref(struct engine *e, struct engine_pod *p);  /* frees one that is gone and has no attachment */
 void engine_pod_over(struct engine *e, struct engine_pod *p, bool unsure);
 void engine_pod_want_read(struct engine *e, struct engine_pod *p);
-struct attachment *engine_pod_replace(struct engine *e, struct attachment *old); /* a new one for the same element */
 void engine_pods_free(struct engine *e);
 
 /* engine_attachment.c: the life of one attachment */
@@ -423,17 +426,25 @@ void engine_space_changed(struct engine *e, struct attachment *a);
 void engine_decide_work(struct engine *e, size_t *budget);
 void engine_guid_unwait(struct engine *e, struct guid guid); /* one waits less: drops the list when it is empty */
 
-/* engine_writes.c: queues and the write under way */
+/* engine_queues.c: what waits to be written */
 struct partition *engine_partition(struct engine *e, struct pkey pkey);
+void engine_queue_enter(struct engine *e, struct queue *queue); /* into the ring, if it may be served */
+void engine_queue_quit(struct engine *e, struct queue *queue);
+void engine_queue_count(struct engine *e, struct queue *queue, int by);
+void engine_queue_push(struct engine *e, struct queue *queue, struct chain *link, bool front);
+void engine_queue_pause(struct engine *e, struct queue *queue); /* one failure more */
+struct queue *engine_queue_of(const struct seat *seat);
 void engine_seat_join(struct engine *e, struct seat *seat);
 void engine_seat_leave(struct engine *e, struct seat *seat);
 void engine_seat_unqueue(struct engine *e, struct seat *seat);
 bool engine_seat_held_back(const struct engine *e, const struct seat *seat);
+void engine_seat_hold_back(struct engine *e, struct seat *seat);
 void engine_stray_remove(struct engine *e, struct stray *stray);
 void engine_stray_unqueue(struct engine *e, struct stray *stray);
-void engine_queue_woken(struct engine *e, struct queue *queue);
-bool engine_next_write(struct engine *e, struct engine_action *action);
 int64_t engine_backoff(const struct engine *e, unsigned failures, int64_t first, int64_t most, uint64_t salt);
+
+/* engine_writes.c: the write under way */
+bool engine_next_write(struct engine *e, struct engine_action *action);
 
 /* engine_lists.c: lists and what they say about seats */
 void engine_want_list(struct engine *e, struct partition *partition, int64_t at);
@@ -469,6 +480,12 @@ void engine_say(struct engine *e, const struct engine_pod *p, bool warning, cons
 	__attribute__((format(printf, 5, 6)));
 void engine_touch(struct engine *e, int64_t now); /* a fact came in */
 void engine_events_free(struct engine *e);
+
+/* Costly steps weigh more than one in a slice. */
+static inline void engine_spend(size_t *budget, size_t cost)
+{
+	*budget -= *budget < cost ? *budget : cost;
+}
 
 /* engine_start.c: what a new leader does, in order */
 void engine_start_work(struct engine *e, size_t *budget);

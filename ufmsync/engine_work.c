@@ -108,7 +108,7 @@ static void woken(struct engine *e, struct wake *wake)
 		engine_want_list(e, container_of(wake, struct partition, wake), e->now);
 		break;
 	case WAKE_QUEUE:
-		engine_queue_woken(e, container_of(wake, struct queue, wake));
+		engine_queue_enter(e, container_of(wake, struct queue, wake));
 		break;
 	case WAKE_ATTACHMENT:
 		engine_attachment_woken(e, container_of(wake, struct attachment, wake));

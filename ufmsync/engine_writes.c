@@ -5,202 +5,16 @@
 #include "base/mem.h"
 #include "ufmsync/engine_state.h"
 
-/* Writes to the fabric manager: what waits stands in a queue per PKey and class, the queues take turns, one write is
- * under way.  A write that is refused is cut in halves until the one that is to blame is alone. */
+/* Writes to the fabric manager: one is under way.  One that is refused is cut in halves until the GUID that is to blame
+ * is alone. */
 
 enum {
-	QUEUE_FIRST_MS = 1000,
-	QUEUE_MOST_MS = 60000,
 	SEAT_FIRST_MS = 1000,
 	SEAT_MOST_MS = 60000,
 	AUTH_FIRST_MS = 5000,
 	AUTH_MOST_MS = 60000,
 	REFUSALS_IN_A_ROW = 3, /* of one GUID each: it is the PKey that is refused */
 };
-
-int64_t engine_backoff(const struct engine *e, unsigned failures, int64_t first, int64_t most, uint64_t salt)
-{
-	int64_t wait = first;
-	for (unsigned i = 1; i < failures && wait < most; i++)
-		wait *= 2;
-	if (wait > most)
-		wait = most;
-	/* Up to a fifth less, so that many do not come back at once. */
-	return wait - (int64_t)(hash_number(e->seed ^ salt, failures) % (uint64_t)(wait / 5 + 1));
-}
-
-struct partition *engine_partition(struct engine *e, struct pkey pkey)
-{
-	assert(pkey.v < PKEY_COUNT);
-	struct partition *partition = e->by_pkey[pkey.v];
-	if (partition)
-		return partition;
-	e->by_pkey[pkey.v] = partition = mem_alloc(sizeof *partition);
-	partition->pkey = pkey;
-	partition->ours = (pkey_set_has(&e->options.pkeys, pkey) || engine_broken(BREAK_FOREIGN_PKEY)) &&
-			  pkey.v != PKEY_MANAGEMENT;
-	partition->wake.kind = WAKE_PARTITION;
-	chain_init(&partition->seats);
-	chain_init(&partition->strays);
-	chain_init(&partition->in_due);
-	for (int kind = 0; kind < QUEUES; kind++) {
-		struct queue *queue = &partition->queues[kind];
-		queue->partition = partition;
-		queue->kind = (uint8_t)kind;
-		queue->wake.kind = WAKE_QUEUE;
-		chain_init(&queue->items);
-		chain_init(&queue->in_ring);
-	}
-	chain_append(&e->partitions, &partition->in_partitions);
-	return partition;
-}
-
-/* --- queues --- */
-
-static struct chain *ring_of(struct engine *e, const struct queue *queue)
-{
-	return queue->kind == QUEUE_REMOVE ? &e->ring_remove : &e->ring;
-}
-
-static void queue_enter(struct engine *e, struct queue *queue)
-{
-	if (chain_linked(&queue->in_ring) || !queue->n || wake_is_set(&queue->wake))
-		return;
-	chain_append(ring_of(e, queue), &queue->in_ring);
-	if (queue->kind != QUEUE_REMOVE)
-		e->queued += queue->n;
-}
-
-static void queue_quit(struct engine *e, struct queue *queue)
-{
-	if (!chain_linked(&queue->in_ring))
-		return;
-	chain_remove(&queue->in_ring);
-	if (queue->kind != QUEUE_REMOVE)
-		e->queued -= queue->n;
-}
-
-static void queue_count(struct engine *e, struct queue *queue, int by)
-{
-	queue->n += (size_t)by;
-	if (chain_linked(&queue->in_ring) && queue->kind != QUEUE_REMOVE)
-		e->queued += (size_t)by;
-	if (!queue->n)
-		queue_quit(e, queue);
-}
-
-static void queue_push(struct engine *e, struct queue *queue, struct chain *link, bool front)
-{
-	assert(!chain_linked(link));
-	if (front)
-		chain_insert(&queue->items, link);
-	else
-		chain_append(&queue->items, link);
-	queue_count(e, queue, 1);
-	queue_enter(e, queue);
-}
-
-static void queue_pause(struct engine *e, struct queue *queue)
-{
-	queue->failures += queue->failures < 20;
-	queue_quit(e, queue);
-	wake_set(&e->wakes, &queue->wake,
-		 e->now + engine_backoff(e, queue->failures, QUEUE_FIRST_MS, QUEUE_MOST_MS,
-					 (uint64_t)queue->partition->pkey.v << 3 | queue->kind));
-}
-
-void engine_queue_woken(struct engine *e, struct queue *queue)
-{
-	queue_enter(e, queue);
-}
-
-static struct queue *queue_of(const struct seat *seat)
-{
-	bool leaves = seat->state == SEAT_LEAVE_QUEUED || seat->state == SEAT_LEAVE_SENT;
-	int kind = leaves ? QUEUE_LEAVE : QUEUE_JOIN + seat->limited * 2 + seat->index0;
-	return &seat->partition->queues[kind];
-}
-
-void engine_seat_unqueue(struct engine *e, struct seat *seat)
-{
-	if (!chain_linked(&seat->in_queue))
-		return;
-	chain_remove(&seat->in_queue);
-	if (seat->state == SEAT_JOIN_QUEUED || seat->state == SEAT_LEAVE_QUEUED)
-		queue_count(e, queue_of(seat), -1);
-}
-
-/* A GUID stands at index 0 of one PKey at most: the other one must be left first. */
-bool engine_seat_held_back(const struct engine *e, const struct seat *seat)
-{
-	if (!seat->index0 || engine_broken(BREAK_TWO_INDEX0))
-		return false;
-	const struct attachment *a = seat_attachment((struct seat *)seat);
-	const struct sighting *sighting = engine_sighting(e, a->guid);
-	if (!sighting)
-		return false;
-	for (const struct chain *at = sighting->strays.next; at != &sighting->strays; at = at->next) {
-		const struct stray *stray = container_of(at, struct stray, in_sighting);
-		if (stray->index0 && stray->state != STRAY_REMOVED)
-			return true;
-	}
-	return false;
-}
-
-static void hold_back(struct engine *e, struct seat *seat)
-{
-	struct attachment *a = seat_attachment(seat);
-	char guid[GUID_TEXT_MAX];
-	engine_attachment_block(e, a, "GUIDTaken",
-				"GUID %s stands at index 0 of another PKey, which it must leave first",
-				guid_format(guid, a->guid));
-}
-
-static void seat_push(struct engine *e, struct seat *seat, bool front)
-{
-	struct queue *queue = queue_of(seat);
-	queue_push(e, queue, &seat->in_queue, front);
-	if (queue->failures)
-		engine_attachment_hold(e, seat_attachment(seat), "FabricUnavailable",
-				       "writes to this PKey fail; tried again later");
-}
-
-void engine_seat_join(struct engine *e, struct seat *seat)
-{
-	assert(!attachment_is_over(seat_attachment(seat)));
-	if (chain_linked(&seat->in_queue) || wake_is_set(&seat->wake))
-		return;
-	seat->state = SEAT_JOIN_QUEUED;
-	seat->denials = 0;
-	if (engine_seat_held_back(e, seat))
-		hold_back(e, seat);
-	else
-		seat_push(e, seat, false);
-}
-
-void engine_seat_leave(struct engine *e, struct seat *seat)
-{
-	if (chain_linked(&seat->in_queue) || wake_is_set(&seat->wake))
-		return;
-	seat->state = SEAT_LEAVE_QUEUED;
-	seat->denials = 0;
-	queue_push(e, queue_of(seat), &seat->in_queue, false);
-}
-
-void engine_stray_remove(struct engine *e, struct stray *stray)
-{
-	stray->state = STRAY_QUEUED;
-	queue_push(e, &stray->partition->queues[QUEUE_REMOVE], &stray->in_queue, false);
-}
-
-void engine_stray_unqueue(struct engine *e, struct stray *stray)
-{
-	if (stray->state != STRAY_QUEUED)
-		return;
-	chain_remove(&stray->in_queue);
-	queue_count(e, &stray->partition->queues[QUEUE_REMOVE], -1);
-	stray->state = STRAY_SEEN;
-}
 
 /* --- sending --- */
 
@@ -235,7 +49,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 	while (write->n < limit && !chain_empty(&queue->items)) {
 		struct chain *link = queue->items.next;
 		chain_remove(link);
-		queue_count(e, queue, -1);
+		engine_queue_count(e, queue, -1);
 		if (queue->kind == QUEUE_REMOVE) {
 			struct stray *stray = container_of(link, struct stray, in_queue);
 			stray->state = STRAY_SEEN;
@@ -247,7 +61,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 		} else {
 			struct seat *seat = container_of(link, struct seat, in_queue);
 			if (seat->state == SEAT_JOIN_QUEUED && engine_seat_held_back(e, seat)) {
-				hold_back(e, seat);
+				engine_seat_hold_back(e, seat);
 				continue;
 			}
 			e->guids[write->n] = take_seat(e, seat);
@@ -256,8 +70,8 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 		write->n++;
 	}
 	/* The next turn is somebody else's. */
-	queue_quit(e, queue);
-	queue_enter(e, queue);
+	engine_queue_quit(e, queue);
+	engine_queue_enter(e, queue);
 }
 
 static struct pkey_class class_of(const struct queue *queue)
@@ -357,7 +171,7 @@ static void seat_again(struct engine *e, struct seat *seat)
 	} else {
 		seat->state = SEAT_JOIN_QUEUED;
 	}
-	queue_push(e, queue_of(seat), &seat->in_queue, true);
+	engine_queue_push(e, engine_queue_of(seat), &seat->in_queue, true);
 }
 
 static void seat_accepted(struct engine *e, struct seat *seat, bool uncertain)
@@ -479,7 +293,7 @@ static void failed(struct engine *e, struct write *write, enum outcome outcome, 
 	if (queue->kind != QUEUE_REMOVE && write->is_join && !(outcome == OUTCOME_REFUSED && n == 1))
 		hold_batch(e, write, err, outcome == OUTCOME_AUTH || queue->failures >= 2);
 	if (outcome == OUTCOME_UNKNOWN) {
-		queue_pause(e, queue);
+		engine_queue_pause(e, queue);
 	} else if (outcome == OUTCOME_REFUSED && n > 1) {
 		queue->suspects = (uint16_t)n;
 		queue->limit = (uint16_t)((n + 1) / 2);
@@ -487,7 +301,7 @@ static void failed(struct engine *e, struct write *write, enum outcome outcome, 
 		suspects_done(queue, 1);
 		queue->failures += queue->failures < 20;
 		if (queue->failures >= REFUSALS_IN_A_ROW) {
-			queue_pause(e, queue);
+			engine_queue_pause(e, queue);
 			queue->limit = 1;
 		}
 	}
