@@ -72,7 +72,8 @@ void engine_attachment_wait(struct engine *e, struct attachment *a, enum attachm
 	chain_append(list, &a->in_wait);
 }
 
-static bool set_reason(struct engine *e, struct attachment *a, const char *reason, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static bool set_reason(struct engine *e, struct attachment *a, const char *reason,
+							     const char *format, va_list args)
 {
 	char text[512];
 	vsnprintf(text, sizeof text, format, args);
