@@ -388,7 +388,10 @@ void engine_network_changed(struct engine *e, struct attachment *a)
 {
 	if (attachment_is_over(a))
 		return;
-	if (!a->has_guid) {
+	if (!a->has_guid && a->net->other && !a->recorded) {
+		a->net->let_go = true;
+		engine_attachment_end(e, a, false);
+	} else if (!a->has_guid) {
 		engine_decide(e, a);
 	} else if (attachment_is_fixed(a)) {
 		return;

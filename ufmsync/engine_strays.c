@@ -228,8 +228,8 @@ void engine_stray_judge(struct engine *e, const struct list *list, struct stray 
 	case STRAY_QUEUED:
 		if (seen)
 			sighted(e, stray, list);
-		else if (stray->tried)
-			removed(e, stray); /* late, but it was our doing */
+		else if (stray->tried || stray->foreign)
+			removed(e, stray); /* our doing, if late; or another writer's, who may do it again */
 		else
 			engine_stray_free(e, stray);
 		break;
