@@ -158,11 +158,11 @@ static void judge_refused(struct sim *sim, const struct sim_pod *pod, const stru
 	if (hold->found && hold->state == ATTACHMENT_PUBLISHED)
 		sim_fail(sim, "only what is allowed", "%s/%s[%d] is published though it should be refused (%d)",
 			 pod->namespace, pod->name, element->index, (int)verdict);
-	if (verdict == SIM_NOT_OURS && hold->found)
+	if (verdict == SIM_NOT_OURS && hold->found && hold->guid.v)
 		sim_fail(sim, "only what is allowed", "%s/%s[%d] is none of our business and is held", pod->namespace,
 			 pod->name, element->index);
 	/* While something else holds it up, that is what it is told. */
-	if (reason && !hold->reason && !sim_rules_was_told(sim, pod, reason))
+	if (reason && !hold->reason && !pod->terminating && !sim_rules_was_told(sim, pod, reason))
 		sim_fail(sim, "refusals are told", "%s/%s[%d] never heard of %s", pod->namespace, pod->name,
 			 element->index, reason);
 }

@@ -139,5 +139,5 @@ bool sim_sighting_is_shown(const struct sim_sighting *sighting, bool sure)
 {
 	if (!sighting || !sighting->shown_by)
 		return false;
-	return sure ? sighting->shown_by > sighting->hidden_by : sighting->shown_by >= sighting->hidden_by;
+	return sure ? sighting->shown_by >= sighting->hidden_end : sighting->hidden_by < sighting->shown_end;
 }

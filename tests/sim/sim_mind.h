@@ -24,8 +24,9 @@ struct sim_sighting {
 	bool used;
 	enum membership membership; /* as it was last shown */
 	bool index0;
-	/* When the latest list began that showed it, or did not; 0: none. */
-	int64_t shown_by, hidden_by;
+	/* When the latest list that showed it, or did not, began and ended; 0: none.  Lists overlap: it may have come or
+	 * gone between the looks of two. */
+	int64_t shown_by, shown_end, hidden_by, hidden_end;
 	int64_t first_seen; /* when the first of an unbroken series of lists that showed it ended */
 	unsigned times;     /* length of that series */
 	bool needed;        /* an attachment of this process was to be there, since it was last hidden */
@@ -96,5 +97,6 @@ struct sim_holding *sim_mind_held(const struct sim_mind *mind, struct guid guid)
 /* True the first time. */
 bool sim_mind_take_id(struct sim_mind *mind, uint64_t id);
 
-/* The list that began last and knows of it shows it.  `sure`: none that began at the same moment says otherwise. */
+/* `sure`: the latest list showed it, and began when all that did not had ended.  Else: no list denies it that began when
+ * those that showed it had ended. */
 bool sim_sighting_is_shown(const struct sim_sighting *sighting, bool sure);

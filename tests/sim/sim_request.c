@@ -59,6 +59,8 @@ static void patch_apply(struct sim *sim, struct request *request, struct sim_pod
 	case SIM_PATCH_DONE:
 		request->patched = ENGINE_PATCHED;
 		sim_api_changed(sim, pod);
+		/* What a dead process writes without a record, no other can know from a forgery. */
+		pod->loose |= !sim->plan.keyed && !sim_cluster_asker(sim->cluster, request->incarnation);
 		sim_rules_granted(sim, request->incarnation, pod, request->grants, request->n_grants);
 		break;
 	}

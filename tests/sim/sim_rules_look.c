@@ -61,6 +61,12 @@ static const struct sim_grant *last_ended(const struct sim *sim, struct guid gui
 	return last;
 }
 
+/* It learned only later, from a list, that the pod was gone: by then its grace period may have been over. */
+static bool missed_the_end(const struct look *look, const struct sim_grant *last)
+{
+	return last->pod->terminating && look->process->watches[SIM_PODS].listed_at >= last->ended_at;
+}
+
 static bool is_listed_for(const struct look *look, const struct attachment_view *view)
 {
 	bool listed = false;
@@ -95,7 +101,7 @@ static void judge_rest(struct look *look, const struct attachment_view *view, co
 	least = wished || generous ? options->rest_ms : options->rest_early_ms;
 	if (least > options->rest_ms)
 		least = options->rest_ms;
-	if (knew && last->unsure)
+	if (knew && last->unsure && !missed_the_end(look, last))
 		least = options->rest_unsure_ms;
 	if (now - since >= least)
 		return;
@@ -153,7 +159,7 @@ static void judge_left(struct look *look, const struct sim_holding *holding)
 		if (!s || (!s->maybe && !s->shown_by))
 			continue;
 		if (s->hidden_by && s->hidden_by >= s->leave_answered_at && s->hidden_by >= s->join_answered_at &&
-		    s->hidden_by >= s->shown_by)
+		    !sim_sighting_is_shown(s, true))
 			continue;
 		sim_fail(look->sim, "left before rest",
 			 "GUID %llx of %s rests, but no list since its last write showed that it left 0x%x",

@@ -124,7 +124,8 @@ static void judge_orphan(struct sim *sim, const struct sim_mind *mind, const str
 		sim_fail(sim, "orphans: seen twice",
 			 "orphan %llx in 0x%x is removed after %u sightings, %lld ms after the first", guid, pkey,
 			 sighting->times, (long long)(sim->world.now - sighting->first_seen));
-	if (sighting->came_back)
+	/* Of a GUID that was given since, nobody remembers who else had used it. */
+	if (sighting->came_back && !sim_mind_held(mind, sighting->guid))
 		sim_fail(sim, "orphans: another writer's",
 			 "%llx in 0x%x came back after its removal and is removed again", guid, pkey);
 }
@@ -256,6 +257,7 @@ static void note_shown(struct sim *sim, struct sim_mind *mind, const struct sim_
 			sighting->first_seen = sim->world.now;
 		if (listed->began >= sighting->shown_by) {
 			sighting->shown_by = listed->began;
+			sighting->shown_end = sim->world.now;
 			sighting->membership = entry->membership;
 			sighting->index0 = entry->index0;
 		}
@@ -271,7 +273,7 @@ static bool is_in(const struct sim_listed *listed, const struct sim_sighting *si
 	return false;
 }
 
-static void note_hidden(struct sim_mind *mind, const struct sim_listed *listed)
+static void note_hidden(struct sim *sim, struct sim_mind *mind, const struct sim_listed *listed)
 {
 	for (size_t i = 0; i < mind->cap_sightings; i++) {
 		struct sim_sighting *sighting = &mind->sightings[i];
@@ -279,8 +281,10 @@ static void note_hidden(struct sim_mind *mind, const struct sim_listed *listed)
 		if (!sighting->used || (!listed->all && sighting->pkey.v != listed->pkey.v) || is_in(listed, sighting))
 			continue;
 		sighting->times = 0;
-		if (listed->began > sighting->hidden_by)
+		if (listed->began >= sighting->hidden_by) {
 			sighting->hidden_by = listed->began;
+			sighting->hidden_end = sim->world.now;
+		}
 		if (listed->began >= sighting->join_answered_at)
 			sighting->maybe = false;
 		if (listed->began >= sighting->leave_answered_at && listed->began >= sighting->join_answered_at) {
@@ -358,7 +362,7 @@ void sim_rules_listed(struct sim *sim, struct sim_process *process, const struct
 	}
 	if (!listed->complete)
 		return;
-	note_hidden(mind, listed);
+	note_hidden(sim, mind, listed);
 	note_shown(sim, mind, listed);
 	if (!listed->all)
 		return;

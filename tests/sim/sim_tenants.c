@@ -51,11 +51,12 @@ static void gone(struct sim *sim, void *aux)
 	sim_tenants_end_pod(sim, aux);
 }
 
-/* Whether anybody can tell that its processes are gone; near the end of the grace clocks may differ. */
+/* Whether anybody can tell that its processes are gone.  Near the end of the grace it depends on clocks, and on how
+ * fast the news travels. */
 void sim_tenants_end_pod(struct sim *sim, struct sim_pod *pod)
 {
 	bool sure =
-		pod->finished || pod->containers_ended || (pod->terminating && sim->world.now >= pod->gone_at - 3000);
+		pod->finished || pod->containers_ended || (pod->terminating && sim->world.now >= pod->gone_at - 8000);
 
 	if (!pod->exists)
 		return;
