@@ -3,12 +3,13 @@ import base64
 import http.client
 import json
 import os
+import random
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import sys
+import tempfile
 import time
 import urllib.parse
 
@@ -45,9 +46,15 @@ def always(what, check, seconds):
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A port for a server that is started soon: below those that the kernel gives to outgoing connections."""
+    while True:
+        port = random.randint(12000, 32000)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 class Process:
@@ -191,7 +198,7 @@ class MockKube:
     kind = "mock"
     TOKEN = "kube-token-8121"
 
-    def __init__(self, binaries, folder):
+    def __init__(self, binaries, folder, arguments=()):
         self.folder = folder
         self.kubeconfig = os.path.join(folder, "kubeconfig")
         port_file, control_file = (os.path.join(folder, "kube" + end) for end in (".port", ".control"))
@@ -199,11 +206,19 @@ class MockKube:
         argv = [os.path.join(binaries, "mock-kube"), "--listen", "127.0.0.1:0", "--port-file", port_file,
                 "--control-listen", "127.0.0.1:0", "--control-port-file", control_file, "--exit-with-parent",
                 "--write-kubeconfig", self.kubeconfig]
-        self.process = Process("mock-kube", argv, os.path.join(folder, "kube.log"), env)
+        self.process = Process("mock-kube", argv + list(arguments), os.path.join(folder, "kube.log"), env)
         self.port = int(wait_for_file(self.process, port_file).split()[-1])
         self.control = Client("127.0.0.1", int(wait_for_file(self.process, control_file).split()[-1]))
         wait_for_file(self.process, self.kubeconfig)
         self.client = client_of_kubeconfig(self.kubeconfig)
+
+    def down(self):
+        """No request is answered and no watch is open, until up(); only the control endpoint still works."""
+        self.control.call("POST", "/control/faults", {"action": "reset_before", "times": 0})
+        self.control.call("POST", "/control/restart")
+
+    def up(self):
+        self.control.call("DELETE", "/control/faults")
 
     def end(self):
         return self.process.end()
@@ -236,10 +251,35 @@ def run_openssl(*argv):
                    stderr=subprocess.DEVNULL)
 
 
+def make_ca(path):
+    """A CA at path("ca.crt") and path("ca.key")."""
+    run_openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3",
+                "-subj", "/CN=test-ca", "-keyout", path("ca.key"), "-out", path("ca.crt"))
+
+
+def make_certificate(path, name, subject, *more):
+    """A certificate of that CA, at path(name + ".crt") and path(name + ".key")."""
+    run_openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject,
+                "-keyout", path(name + ".key"), "-out", path(name + ".csr"))
+    run_openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key"),
+                "-CAcreateserial", "-days", "3", "-out", path(name + ".crt"), *more)
+
+
+def folder_in_memory(least=1 << 30):
+    """A new folder in memory, where `least` bytes are free there: etcd waits for its disk at every write."""
+    shm = "/dev/shm"
+    try:
+        roomy = shutil.disk_usage(shm).free >= least and os.access(shm, os.W_OK)
+    except OSError:
+        roomy = False
+    return tempfile.mkdtemp(prefix="ufmsync-etcd-", dir=shm if roomy else None)
+
+
 class RealKube:
-    """kube-apiserver and etcd of Debian on loopback (facts about their flags: README, tests)."""
+    """kube-apiserver 1.20 and etcd of Debian on loopback."""
     kind = "real"
     TOKEN = "kube-token-8121"
+    PLAIN_TOKEN = "kube-token-8122"  # of the user "plain", who may nothing
 
     def __init__(self, folder):
         apiserver = os.environ["KUBE_APISERVER"]
@@ -253,11 +293,12 @@ class RealKube:
         etcd_url = "http://127.0.0.1:%d" % client_port
         peer_url = "http://127.0.0.1:%d" % peer_port
         quiet = dict(os.environ, ETCD_UNSUPPORTED_ARCH="")
-        self.etcd = Process("etcd", [etcd, "--data-dir", os.path.join(folder, "etcd"), "--listen-client-urls", etcd_url,
+        self.data = folder_in_memory()
+        self.etcd = Process("etcd", [etcd, "--data-dir", self.data, "--listen-client-urls", etcd_url,
                                      "--advertise-client-urls", etcd_url, "--listen-peer-urls", peer_url,
                                      "--initial-advertise-peer-urls", peer_url, "--initial-cluster",
                                      "default=" + peer_url], os.path.join(folder, "etcd.log"), quiet)
-        self.process = Process("kube-apiserver", [
+        self.argv = [
             apiserver, "--etcd-servers=" + etcd_url, "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
             "--secure-port=%d" % self.port, "--tls-cert-file=" + path("server.crt"),
             "--tls-private-key-file=" + path("server.key"), "--client-ca-file=" + path("ca.crt"),
@@ -265,31 +306,36 @@ class RealKube:
             "--service-account-signing-key-file=" + path("sa.key"), "--service-account-key-file=" + path("sa.key"),
             "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=Node,RBAC",
             "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount", "--cert-dir=" + pki,
-            "--profiling=false"], os.path.join(folder, "kube-apiserver.log"))
+            "--profiling=false",
+            "--goaway-chance=0.02"]  # the most it takes: one HTTP/2 request in 50 ends its connection
         self.kubeconfig = os.path.join(folder, "kubeconfig")
-        with open(path("ca.crt"), "rb") as f:
-            ca = base64.b64encode(f.read()).decode()
         with open(self.kubeconfig, "w") as f:
-            f.write("apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n"
-                    "    server: https://127.0.0.1:%d\n    certificate-authority-data: %s\n"
-                    "users:\n- name: u\n  user:\n    token: %s\ncontexts:\n- name: x\n  context:\n    cluster: c\n"
-                    "    user: u\ncurrent-context: x\n" % (self.port, ca, self.TOKEN))
+            f.write(kubeconfig(self.port, path("ca.crt"), "token: " + self.TOKEN))
         self.client = client_of_kubeconfig(self.kubeconfig)
-        self.wait_ready()
-        self.install_crd()
+        self.process = None
+        try:
+            self.up()
+            self.install_crd()
+        except Exception:
+            self.end()
+            raise
 
     def make_certificates(self, path):
         with open(path("san"), "w") as f:
             f.write("subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:kubernetes.default.svc\n")
-        run_openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "3",
-                    "-subj", "/CN=test-ca", "-keyout", path("ca.key"), "-out", path("ca.crt"))
-        run_openssl("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
-                    "/CN=kube-apiserver", "-keyout", path("server.key"), "-out", path("server.csr"))
-        run_openssl("x509", "-req", "-in", path("server.csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key"),
-                    "-CAcreateserial", "-days", "3", "-extfile", path("san"), "-out", path("server.crt"))
+        make_ca(path)
+        make_certificate(path, "server", "/CN=kube-apiserver", "-extfile", path("san"))
         run_openssl("genrsa", "-out", path("sa.key"), "2048")
         with open(path("tokens"), "w") as f:
-            f.write('%s,admin,1,"system:masters"\n' % self.TOKEN)
+            f.write('%s,admin,1,"system:masters"\n%s,plain,2\n' % (self.TOKEN, self.PLAIN_TOKEN))
+
+    def down(self):
+        """kill -9, as when its machine is lost; etcd keeps everything."""
+        self.process.kill()
+
+    def up(self):
+        self.process = Process("kube-apiserver", self.argv, os.path.join(self.folder, "kube-apiserver.log"))
+        self.wait_ready()
 
     def wait_ready(self):
         def ready():
@@ -317,8 +363,17 @@ class RealKube:
             "GET", "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions")[0] == 200, 30)
 
     def end(self):
-        self.process.kill()
+        if self.process:
+            self.process.kill()
         self.etcd.kill()
+        shutil.rmtree(self.data, ignore_errors=True)
+
+
+def kubeconfig(port, ca, user):
+    """Text of a kubeconfig; `user` is a YAML line like "token: x", or several."""
+    return ("apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster:\n    server: https://127.0.0.1:%d\n"
+            "    certificate-authority: %s\nusers:\n- name: u\n  user:\n    %s\ncontexts:\n- name: x\n  context:\n"
+            "    cluster: c\n    user: u\ncurrent-context: x\n" % (port, ca, user.replace("\n", "\n    ")))
 
 
 class Daemon:

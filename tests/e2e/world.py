@@ -60,8 +60,28 @@ class World:
             daemon.wait_listed()
         return daemon
 
+    def note_what_is_shown(self):
+        """Everything of a daemon's that others can read besides its log: kept beside it, and searched for secrets."""
+        shown = [self.client.call("GET", "%s/namespaces/%s/%s" % (group, namespace, kind))
+                 for namespace in self.namespaces.values()
+                 for group, kind in ((CORE, "pods"), ("/apis/events.k8s.io/v1", "events"), (LEASES, "leases"))]
+        for daemon in self.daemons:
+            if daemon.process.alive():
+                with open("/proc/%d/cmdline" % daemon.process.child.pid, errors="replace") as f:
+                    shown.append(f.read().split("\0"))
+                try:
+                    shown.append(daemon.get("/metrics")[1].decode(errors="replace"))
+                except Failed:
+                    pass  # not listening yet
+        with open(os.path.join(self.folder, "ufmsyncd.shown"), "w") as f:
+            json.dump(shown, f, indent=1)
+
     def close(self):
         problems = []
+        try:
+            self.note_what_is_shown()
+        except (Failed, OSError) as problem:
+            problems.append(str(problem))
         for daemon in self.daemons:
             try:
                 if daemon.process.alive():
