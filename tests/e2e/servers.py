@@ -193,20 +193,41 @@ class MockUfm:
         self.control.call("POST", "/control/latency", {"write_ms": write_ms, "read_ms": read_ms})
 
 
-class MockKube:
+class Kube:
+    """What both API servers have: a CA of their clients, in self.pki."""
+
+    def certificate_user(self, inline=False):
+        """Lines of a kubeconfig for a user who has a client certificate."""
+        path = lambda name: os.path.join(self.pki, name)
+        if not os.path.exists(path("client.crt")):
+            make_certificate(path, "client", "/O=system:masters/CN=by-certificate")
+        if not inline:
+            return "client-certificate: %s\nclient-key: %s" % (path("client.crt"), path("client.key"))
+        data = []
+        for name in ("client.crt", "client.key"):
+            with open(path(name), "rb") as f:
+                data.append(base64.b64encode(f.read()).decode())
+        return "client-certificate-data: %s\nclient-key-data: %s" % tuple(data)
+
+
+class MockKube(Kube):
     """mock-kube."""
     kind = "mock"
     TOKEN = "kube-token-8121"
 
-    def __init__(self, binaries, folder, arguments=()):
+    def __init__(self, binaries, folder):
         self.folder = folder
         self.kubeconfig = os.path.join(folder, "kubeconfig")
+        self.ca = os.path.join(folder, "kube.ca")
+        self.pki = os.path.join(folder, "pki")
+        os.makedirs(self.pki)
+        make_ca(lambda name: os.path.join(self.pki, name))
         port_file, control_file = (os.path.join(folder, "kube" + end) for end in (".port", ".control"))
         env = dict(os.environ, MOCK_KUBE_TOKEN=self.TOKEN)
         argv = [os.path.join(binaries, "mock-kube"), "--listen", "127.0.0.1:0", "--port-file", port_file,
                 "--control-listen", "127.0.0.1:0", "--control-port-file", control_file, "--exit-with-parent",
-                "--write-kubeconfig", self.kubeconfig]
-        self.process = Process("mock-kube", argv + list(arguments), os.path.join(folder, "kube.log"), env)
+                "--write-kubeconfig", self.kubeconfig, "--write-ca", self.ca, "--client-ca", os.path.join(self.pki, "ca.crt")]
+        self.process = Process("mock-kube", argv, os.path.join(folder, "kube.log"), env)
         self.port = int(wait_for_file(self.process, port_file).split()[-1])
         self.control = Client("127.0.0.1", int(wait_for_file(self.process, control_file).split()[-1]))
         wait_for_file(self.process, self.kubeconfig)
@@ -275,7 +296,7 @@ def folder_in_memory(least=1 << 30):
     return tempfile.mkdtemp(prefix="ufmsync-etcd-", dir=shm if roomy else None)
 
 
-class RealKube:
+class RealKube(Kube):
     """kube-apiserver 1.20 and etcd of Debian on loopback."""
     kind = "real"
     TOKEN = "kube-token-8121"
@@ -285,9 +306,10 @@ class RealKube:
         apiserver = os.environ["KUBE_APISERVER"]
         etcd = os.environ.get("ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
         self.folder = folder
-        pki = os.path.join(folder, "pki")
-        os.makedirs(pki)
-        path = lambda name: os.path.join(pki, name)
+        self.pki = os.path.join(folder, "pki")
+        os.makedirs(self.pki)
+        path = lambda name: os.path.join(self.pki, name)
+        self.ca = path("ca.crt")
         self.make_certificates(path)
         client_port, peer_port, self.port = free_port(), free_port(), free_port()
         etcd_url = "http://127.0.0.1:%d" % client_port
@@ -305,12 +327,12 @@ class RealKube:
             "--token-auth-file=" + path("tokens"), "--service-account-issuer=https://kubernetes.default.svc",
             "--service-account-signing-key-file=" + path("sa.key"), "--service-account-key-file=" + path("sa.key"),
             "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=Node,RBAC",
-            "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount", "--cert-dir=" + pki,
+            "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount", "--cert-dir=" + self.pki,
             "--profiling=false",
             "--goaway-chance=0.02"]  # the most it takes: one HTTP/2 request in 50 ends its connection
         self.kubeconfig = os.path.join(folder, "kubeconfig")
         with open(self.kubeconfig, "w") as f:
-            f.write(kubeconfig(self.port, path("ca.crt"), "token: " + self.TOKEN))
+            f.write(kubeconfig(self.port, self.ca, "token: " + self.TOKEN))
         self.client = client_of_kubeconfig(self.kubeconfig)
         self.process = None
         try:
