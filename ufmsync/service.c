@@ -112,12 +112,15 @@ static void lease_trouble(void *aux, const struct error *err)
 {
 	struct service *service = aux;
 
-	if (!err)
+	if (!err) {
 		log_say(LOG_INFO, "LEASE_BACK", NULL, "the Lease can be read and renewed again");
-	else
+		for (int kind = 0; kind < SERVICE_KINDS; kind++)
+			kube_watch_hurry(service->watches[kind]);
+	} else {
 		log_limited(&service->kube_limit, 5, LOG_WARN,
 			    err->kind == ERROR_AUTH ? "KUBE_FORBIDDEN" : "KUBE_UNREACHABLE",
 			    LOG_FIELDS({ "kind", error_kind_name(err->kind) }), "Lease: %s", err->text);
+	}
 }
 
 /* --- credentials --- */

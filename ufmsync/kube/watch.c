@@ -97,6 +97,15 @@ void kube_watch_restart(struct kube_watch *watch)
 	leave(watch);
 }
 
+void kube_watch_hurry(struct kube_watch *watch)
+{
+	if (!watch->waits)
+		return;
+	watch->waits = false;
+	watch->backoff.failures = 0;
+	loop_timer_at(&watch->again, 0);
+}
+
 bool kube_watch_is_synced(const struct kube_watch *watch)
 {
 	return watch->synced;
@@ -118,6 +127,7 @@ static void failed(struct kube_watch *watch, const struct error *why, int64_t re
 	struct error err = *why;
 
 	error_wrap(&err, "%s %s", watch->listing ? "list" : "watch", watch->options.path);
+	watch->waits = why->kind == ERROR_RETRY && retry_after_ms <= 0;
 	loop_timer_at(&watch->again, loop_now_ms() + backoff_next(&watch->backoff, retry_after_ms));
 	tell_trouble(watch, &err);
 }
@@ -324,6 +334,7 @@ static void start(struct kube_watch *watch)
 	struct buf url;
 
 	buf_init(&url, 1 << 20);
+	watch->waits = false;
 	watch->listing = watch->begun || !watch->version;
 	watch->heard = false;
 	watch->event = (struct error){ 0 };

@@ -20,23 +20,26 @@
 struct kube_watch;
 
 struct kube_watch_options {
-	const char *path;             /* "/api/v1/pods" */
-	const char *field_selector;   /* "spec.nodeName!=,status.phase!=Succeeded"; NULL: all */
-	unsigned page;                /* objects a page; 0: 500 */
+	const char *path;           /* "/api/v1/pods" */
+	const char *field_selector; /* "spec.nodeName!=,status.phase!=Succeeded"; NULL: all */
+	unsigned page;              /* objects a page; 0: 500 */
 	/* A complete list begins: what is not `applied` before `end` does not exist any more. */
 	void (*begin)(void *aux);
 	void (*applied)(void *aux, const json_t *object);
-	void (*deleted)(void *aux, const json_t *object);  /* its last state; may only have left the selector */
+	void (*deleted)(void *aux, const json_t *object); /* its last state; may only have left the selector */
 	void (*end)(void *aux);
 	/* Something failed and is tried again by itself: for the log and the metrics.  NULL error, once: all is well again. */
 	void (*trouble)(void *aux, const struct error *err);
 	void *aux;
-	uint64_t random;              /* seed of jitter and timeouts */
+	uint64_t random; /* seed of jitter and timeouts */
 };
 
 /* `kube` must outlive the watch. */
 struct kube_watch *kube_watch_new(struct loop *loop, struct kube *kube, const struct kube_watch_options *options);
-void kube_watch_free(struct kube_watch *watch);  /* NULL is fine; may be called from its callbacks */
-void kube_watch_restart(struct kube_watch *watch);  /* lists anew; may be called from its callbacks */
+void kube_watch_free(struct kube_watch *watch);    /* NULL is fine; may be called from its callbacks */
+void kube_watch_restart(struct kube_watch *watch); /* lists anew; may be called from its callbacks */
+/* The API server answers again, as somebody else saw: a watch that waits after an outage tries now, and its back-off
+ * begins anew.  Nothing happens to any other, nor to one that was told by Retry-After when to come. */
+void kube_watch_hurry(struct kube_watch *watch);
 /* A complete list has been delivered, and nothing is known to have been missed since. */
 bool kube_watch_is_synced(const struct kube_watch *watch);

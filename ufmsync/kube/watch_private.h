@@ -22,6 +22,7 @@ struct kube_watch {
 	char *page_token; /* `continue` of the list under way; NULL: its first page, or its last was read */
 	bool begun;       /* `begin` was called for this list */
 	bool synced;
+	bool waits; /* after an outage, for no time that the server named */
 
 	struct http_request *request;
 	struct scan *scan;

@@ -433,6 +433,37 @@ static void test_refusals_are_told_and_retry_after_is_kept(void **state)
 	assert_true(loop_now_ms() - refused_ms >= 1000);
 }
 
+enum { OUTAGES = 8 };
+
+static void serve_outage(struct httpd_request *request, unsigned n)
+{
+	if (n < OUTAGES)
+		httpd_answer(request, 500, "text/plain", NULL, "down", 4);
+	else if (n == OUTAGES)
+		api_json(request, 200, LIST("1", ""));
+	else
+		hold(request, "");
+}
+
+/* Their waits would add up to 25 s at least, and api_until_log() gives up after ten. */
+static void test_a_watch_in_a_hurry_waits_no_longer_after_an_outage(void **state)
+{
+	char heard[128] = "";
+
+	(void)state;
+	api_serve(serve_outage);
+	start_with(NULL, 0);
+	for (unsigned i = 0; i < OUTAGES; i++) {
+		strcat(heard, "trouble ");
+		api_until_log(heard);
+		kube_watch_hurry(watch);
+	}
+	strcat(heard, "begin end well ");
+	api_until_log(heard);
+	kube_watch_hurry(watch); /* all is well: nothing happens */
+	assert_int_equal(api_n, OUTAGES + 2);
+}
+
 static void serve_without_selector(struct httpd_request *request, unsigned n)
 {
 	if (n == 0)
@@ -645,6 +676,7 @@ int main(void)
 		promise(test_a_cut_stream_goes_on_from_the_last_whole_event),
 		promise(test_a_list_that_breaks_off_has_no_end_and_begins_again),
 		promise(test_refusals_are_told_and_retry_after_is_kept),
+		promise(test_a_watch_in_a_hurry_waits_no_longer_after_an_outage),
 		promise(test_a_selector_that_the_server_does_not_know_is_left_away),
 		promise(test_a_stream_that_makes_no_sense_is_followed_by_a_list),
 		promise(test_a_watch_that_ends_at_once_is_trouble_not_a_busy_loop),
