@@ -103,7 +103,7 @@ void kube_watch_hurry(struct kube_watch *watch)
 		return;
 	watch->waits = false;
 	watch->backoff.failures = 0;
-	loop_timer_at(&watch->again, 0);
+	loop_timer_at(&watch->again, watch->not_before_ms);
 }
 
 bool kube_watch_is_synced(const struct kube_watch *watch)
@@ -125,10 +125,12 @@ static void tell_trouble(struct kube_watch *watch, const struct error *err)
 static void failed(struct kube_watch *watch, const struct error *why, int64_t retry_after_ms)
 {
 	struct error err = *why;
+	int64_t now = loop_now_ms(), wait = backoff_next(&watch->backoff, retry_after_ms);
 
 	error_wrap(&err, "%s %s", watch->listing ? "list" : "watch", watch->options.path);
-	watch->waits = why->kind == ERROR_RETRY && retry_after_ms <= 0;
-	loop_timer_at(&watch->again, loop_now_ms() + backoff_next(&watch->backoff, retry_after_ms));
+	watch->waits = why->kind == ERROR_RETRY;
+	watch->not_before_ms = now + (retry_after_ms <= 0 ? 0 : retry_after_ms < wait ? retry_after_ms : wait);
+	loop_timer_at(&watch->again, now + wait);
 	tell_trouble(watch, &err);
 }
 

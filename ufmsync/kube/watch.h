@@ -39,7 +39,7 @@ struct kube_watch *kube_watch_new(struct loop *loop, struct kube *kube, const st
 void kube_watch_free(struct kube_watch *watch);    /* NULL is fine; may be called from its callbacks */
 void kube_watch_restart(struct kube_watch *watch); /* lists anew; may be called from its callbacks */
 /* The API server answers again, as somebody else saw: a watch that waits after an outage tries now, and its back-off
- * begins anew.  Nothing happens to any other, nor to one that was told by Retry-After when to come. */
+ * begins anew; one that was told by Retry-After when to come, then.  Nothing happens to any other. */
 void kube_watch_hurry(struct kube_watch *watch);
 /* A complete list has been delivered, and nothing is known to have been missed since. */
 bool kube_watch_is_synced(const struct kube_watch *watch);

@@ -22,7 +22,8 @@ struct kube_watch {
 	char *page_token; /* `continue` of the list under way; NULL: its first page, or its last was read */
 	bool begun;       /* `begin` was called for this list */
 	bool synced;
-	bool waits; /* after an outage, for no time that the server named */
+	bool waits;            /* after an outage */
+	int64_t not_before_ms; /* the server asked for that long, by Retry-After */
 
 	struct http_request *request;
 	struct scan *scan;

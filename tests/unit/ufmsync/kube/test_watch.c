@@ -437,7 +437,11 @@ enum { OUTAGES = 8 };
 
 static void serve_outage(struct httpd_request *request, unsigned n)
 {
-	if (n < OUTAGES)
+	static const char *const retry[] = { "Retry-After: 1", NULL };
+
+	if (n == OUTAGES - 1)
+		httpd_answer(request, 503, "text/plain", retry, "starting", 8);
+	else if (n < OUTAGES)
 		httpd_answer(request, 500, "text/plain", NULL, "down", 4);
 	else if (n == OUTAGES)
 		api_json(request, 200, LIST("1", ""));
@@ -458,8 +462,10 @@ static void test_a_watch_in_a_hurry_waits_no_longer_after_an_outage(void **state
 		api_until_log(heard);
 		kube_watch_hurry(watch);
 	}
+	int64_t told_ms = loop_now_ms();
 	strcat(heard, "begin end well ");
 	api_until_log(heard);
+	assert_true(loop_now_ms() - told_ms >= 900);
 	kube_watch_hurry(watch); /* all is well: nothing happens */
 	assert_int_equal(api_n, OUTAGES + 2);
 }
