@@ -7,16 +7,16 @@
  * pass the ceiling the buffer is `full`: that append and all later ones do nothing and return false, so a series
  * of appends may be checked once at its end. */
 struct buf {
-	char *data;   /* "" when nothing was ever appended; owned */
-	size_t len;   /* bytes, without the NUL */
-	size_t cap;   /* private */
-	size_t max;   /* bytes, without the NUL */
+	char *data; /* "" when nothing was ever appended; owned */
+	size_t len; /* bytes, without the NUL */
+	size_t cap; /* private */
+	size_t max; /* bytes, without the NUL */
 	bool full;
 };
 
 void buf_init(struct buf *buf, size_t max);
-void buf_free(struct buf *buf);    /* may be used again after buf_init() */
-void buf_clear(struct buf *buf);   /* keeps the memory and the ceiling; no longer full */
+void buf_free(struct buf *buf);  /* may be used again after buf_init() */
+void buf_clear(struct buf *buf); /* keeps the memory and the ceiling; no longer full */
 bool buf_append(struct buf *buf, const void *bytes, size_t n);
 bool buf_text(struct buf *buf, const char *text);
 bool buf_printf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));

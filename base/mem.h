@@ -6,11 +6,11 @@
  * harder to trust than one that is started anew and reads the truth again.  So none of these returns NULL, and
  * no caller tests for it.  What the network fills is bounded elsewhere (buf.h, scan.h). */
 
-void *mem_alloc(size_t size);                          /* zeroed */
-void *mem_array(size_t count, size_t size);            /* zeroed; a product that overflows ends the process */
-void *mem_resize(void *p, size_t count, size_t size);  /* what is beyond the old size is not zeroed */
-char *mem_dup(const char *s);                          /* NULL gives NULL */
-char *mem_dup_n(const char *s, size_t n);              /* n bytes, and a NUL behind them */
+void *mem_alloc(size_t size);                         /* zeroed */
+void *mem_array(size_t count, size_t size);           /* zeroed; a product that overflows ends the process */
+void *mem_resize(void *p, size_t count, size_t size); /* what is beyond the old size is not zeroed */
+char *mem_dup(const char *s);                         /* NULL gives NULL */
+char *mem_dup_n(const char *s, size_t n);             /* n bytes, and a NUL behind them */
 char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Overwrites in a way that no optimiser drops, then frees.  NULL is fine. */
@@ -19,5 +19,5 @@ void mem_wipe_free(char *secret);
 /* __attribute__((cleanup(mem_freep))) char *text = ...; */
 void mem_freep(void *pointer_to_pointer);
 
-#define container_of(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
-#define array_length(a) (sizeof(a) / sizeof((a)[0]))
+#define container_of(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+#define array_length(a)                 (sizeof(a) / sizeof((a)[0]))

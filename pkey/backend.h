@@ -20,7 +20,7 @@
  * ERROR_LIMIT.  Errors of a list or a probe: ERROR_RETRY, ERROR_AUTH, ERROR_LIMIT; of a setting ERROR_INVALID. */
 struct pkey_backend;
 
-typedef void pkey_done_fn(void *aux, const struct error *err);  /* NULL: accepted, listed, or alive */
+typedef void pkey_done_fn(void *aux, const struct error *err); /* NULL: accepted, listed, or alive */
 
 struct pkey_list_sink {
 	/* A member.  Called in the order of arrival, many times, before `done`; nothing may be concluded before `done`. */
@@ -33,8 +33,8 @@ struct pkey_list_sink {
 };
 
 struct pkey_backend_class {
-	const char *name;    /* "ufm", "opensm", "noop" */
-	size_t guids_max;    /* GUIDs a call may carry */
+	const char *name; /* "ufm", "opensm", "noop" */
+	size_t guids_max; /* GUIDs a call may carry */
 	/* Joins `guids` (n > 0, borrowed until return) to the class.  Joining a member is fine and sets its membership. */
 	void (*join)(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
 		     pkey_done_fn *done, void *aux);

@@ -17,9 +17,9 @@ struct member {
 struct members;
 struct members *members_new(void);
 void members_free(struct members *members);
-bool members_add(struct members *members, struct member member);  /* true: it was not there */
-bool members_remove(struct members *members, struct guid guid);   /* true: it was there */
-const struct member *members_find(const struct members *members, struct guid guid);  /* until the next change */
+bool members_add(struct members *members, struct member member);                    /* true: it was not there */
+bool members_remove(struct members *members, struct guid guid);                     /* true: it was there */
+const struct member *members_find(const struct members *members, struct guid guid); /* until the next change */
 size_t members_count(const struct members *members);
 /* In ascending order of GUID.  Starts with *at = 0; NULL at the end.  No change in between. */
 const struct member *members_next(const struct members *members, size_t *at);

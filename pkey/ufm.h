@@ -21,15 +21,15 @@
 enum ufm_auth { UFM_AUTH_BASIC, UFM_AUTH_TOKEN, UFM_AUTH_MTLS };
 
 struct ufm_options {
-	const char *schema;       /* "https" or "http" */
-	const char *address;      /* host name or address (IPv6 with or without brackets) */
-	unsigned port;            /* 0: 443 or 80 */
-	const char *prefix;       /* NULL: by auth, /ufmRest, /ufmRestV3 (token) */
+	const char *schema;  /* "https" or "http" */
+	const char *address; /* host name or address (IPv6 with or without brackets) */
+	unsigned port;       /* 0: 443 or 80 */
+	const char *prefix;  /* NULL: by auth, /ufmRest, /ufmRestV3 (token) */
 	enum ufm_auth auth;
-	const char *tls_name;     /* NULL: the address */
-	bool insecure;            /* UFM_INSECURE_SKIP_VERIFY */
+	const char *tls_name; /* NULL: the address */
+	bool insecure;        /* UFM_INSECURE_SKIP_VERIFY */
 	bool ip_over_ib;
-	int64_t timeout_ms;       /* of one write, probe, or one PKey's list; the list of all gets six times as long */
+	int64_t timeout_ms; /* of one write, probe, or one PKey's list; the list of all gets six times as long */
 };
 
 /* All of `options` is copied.  ERROR_INVALID: a bad address, or credentials that the auth method needs are missing. */

@@ -17,9 +17,9 @@ struct folder;
 /* ERROR_OS: a folder or a setting's file cannot be read.  ERROR_LIMIT: a file over 64 KiB, more than 256 settings.
  * ERROR_INVALID: a file with a NUL inside, or no regular file.  ERROR_RETRY: it changed under each of several tries. */
 int folder_read(struct folder **ret, const char *path, struct error *err);
-void folder_free(struct folder *folder);  /* wipes; NULL is fine */
+void folder_free(struct folder *folder); /* wipes; NULL is fine */
 /* Without the line end behind it, which editors and `echo` leave there; NULL when there is no such file. */
 const char *folder_text(const struct folder *folder, const char *name);
 /* Shows the folder another state than the one read?  Reads no file.  A folder that has become unreadable has changed. */
 bool folder_changed(const struct folder *folder);
-bool folder_equal(const struct folder *a, const struct folder *b);  /* the same names and texts; NULL is an empty one */
+bool folder_equal(const struct folder *a, const struct folder *b); /* the same names and texts; NULL is an empty one */

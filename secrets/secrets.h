@@ -10,17 +10,17 @@
  * its value. */
 
 enum secret_id {
-	SECRET_UFM_USERNAME,     /* alias UFM_USER; both with different values in one place is an error */
+	SECRET_UFM_USERNAME, /* alias UFM_USER; both with different values in one place is an error */
 	SECRET_UFM_PASSWORD,
 	SECRET_UFM_TOKEN,
-	SECRET_UFM_CERTIFICATE,  /* PEM, or base64 of PEM: always PEM after loading */
-	SECRET_UFM_CLIENT_CERT,  /* likewise */
-	SECRET_UFM_CLIENT_KEY,   /* likewise */
-	SECRET_RECORD_KEY,       /* UFMSYNC_RECORD_KEY: the text; record.h decodes it */
+	SECRET_UFM_CERTIFICATE, /* PEM, or base64 of PEM: always PEM after loading */
+	SECRET_UFM_CLIENT_CERT, /* likewise */
+	SECRET_UFM_CLIENT_KEY,  /* likewise */
+	SECRET_RECORD_KEY,      /* UFMSYNC_RECORD_KEY: the text; record.h decodes it */
 	SECRET_COUNT
 };
 
-const char *secret_name(enum secret_id id);  /* "UFM_USERNAME" */
+const char *secret_name(enum secret_id id); /* "UFM_USERNAME" */
 
 struct secrets;
 
@@ -31,14 +31,15 @@ typedef const char *secrets_lookup_fn(void *aux, const char *name);
  * refuses is, and so are a certificate or key that is neither PEM nor base64 of PEM, that does not parse or is encrypted
  * (ERROR_INVALID).  One line end behind a value is dropped, as editors and `echo` leave it there. */
 int secrets_load(struct secrets **ret, const char *dir, secrets_lookup_fn *lookup, void *aux, struct error *err);
-void secrets_free(struct secrets *secrets);  /* wipes; NULL is fine */
+void secrets_free(struct secrets *secrets); /* wipes; NULL is fine */
 
-const char *secrets_get(const struct secrets *secrets, enum secret_id id);     /* NULL: not set; until free */
-const char *secrets_origin(const struct secrets *secrets, enum secret_id id);  /* "file UFM_PASSWORD", "environment", "" */
+const char *secrets_get(const struct secrets *secrets, enum secret_id id); /* NULL: not set; until free */
+const char *secrets_origin(const struct secrets *secrets,
+			   enum secret_id id); /* "file UFM_PASSWORD", "environment", "" */
 /* Settings that are no secrets may stand in the same Secret (UFM_ADDRESS ...): the text of the file `name` in the
  * folder as it was when loaded, NULL when there is none. */
 const char *secrets_other(const struct secrets *secrets, const char *name);
-bool secrets_equal(const struct secrets *a, const struct secrets *b);  /* all values, the others too */
+bool secrets_equal(const struct secrets *a, const struct secrets *b); /* all values, the others too */
 
 /* Whether the folder shows another state than when `secrets` was loaded: the target of `..data` has changed (how a
  * Kubernetes volume is rotated), or, without that link, any file's identity, size or time, or it cannot be read any

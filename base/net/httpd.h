@@ -13,14 +13,15 @@ struct httpd;
 struct httpd_request;
 
 struct httpd_options {
-	const char *listen;          /* "127.0.0.1:8080", "[::]:8443", ":8080" (all addresses); port 0: any free one */
-	const char *cert, *key;      /* PEM; NULL: plain http.  Borrowed during the call only */
-	const char *client_ca;       /* PEM: a client certificate is asked for and verified if given; NULL: not asked */
-	unsigned max_connections;    /* further ones wait to be accepted; 0: 1024 */
-	size_t connection_memory;    /* bytes of each connection's buffer; 0: 16 KiB */
-	size_t body_max;             /* a larger request body is answered 413 */
-	int64_t idle_timeout_ms;     /* a connection on which nothing moves; not while a request waits for its answer.
-				      * Rounded up to seconds; 0: never */
+	const char *listen;       /* "127.0.0.1:8080", "[::]:8443", ":8080" (all addresses); port 0: any free one */
+	const char *cert, *key;   /* PEM; NULL: plain http.  Borrowed during the call only */
+	const char *client_ca;    /* PEM: a client certificate is asked for and verified if given; NULL: not asked */
+	unsigned max_connections; /* further ones wait to be accepted; 0: 1024 */
+	size_t connection_memory; /* bytes of each connection's buffer; 0: 16 KiB */
+	size_t body_max;          /* a larger request body is answered 413 */
+	/* Ends a connection on which nothing moves; not while a request waits for its answer.  Rounded up to seconds;
+	 * 0: never. */
+	int64_t idle_timeout_ms;
 	/* Called once a request, its body complete.  Must answer, stream, or keep the request and do so later. */
 	void (*handle)(void *aux, struct httpd_request *request);
 	/* The client left before the answer (or the stream's end), or httpd_free() ends the connection: the request is
@@ -40,7 +41,8 @@ unsigned httpd_port(const struct httpd *httpd);
 const char *httpd_method(const struct httpd_request *request);
 /* Percent-decoded, without the query; "%00" stays as it is. */
 const char *httpd_path(const struct httpd_request *request);
-const char *httpd_query(const struct httpd_request *request, const char *key);   /* decoded; NULL: absent; "" for "?key" */
+/* Decoded; NULL: absent; "" for "?key". */
+const char *httpd_query(const struct httpd_request *request, const char *key);
 /* All of them, in their order, decoded. */
 void httpd_each_query(const struct httpd_request *request, void (*each)(void *aux, const char *key, const char *value),
 		      void *aux);
@@ -55,10 +57,11 @@ void *httpd_aux(const struct httpd_request *request);
 /* Each ends the request.  `headers` are "Name: value", end with NULL, may be NULL. */
 void httpd_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
 		  const void *body, size_t len);
-void httpd_abort(struct httpd_request *request);  /* closes the connection without a further byte */
+void httpd_abort(struct httpd_request *request); /* closes the connection without a further byte */
 
 /* An answer in pieces (chunked): start, any number of writes, end (or abort: cut in the middle). */
-void httpd_stream_start(struct httpd_request *request, int status, const char *content_type, const char *const *headers);
+void httpd_stream_start(struct httpd_request *request, int status, const char *content_type,
+			const char *const *headers);
 /* Copies.  What a slow reader has not taken piles up: `false` once more than 16 MiB wait, and then nothing was added. */
 bool httpd_stream_write(struct httpd_request *request, const void *bytes, size_t n);
 void httpd_stream_end(struct httpd_request *request);

@@ -17,7 +17,7 @@ static void replay(const char *path)
 	}
 	size_t n = fread(data, 1, sizeof data, f);
 	fclose(f);
-	uint8_t *exact = malloc(n > 0 ? n : 1);  /* so that the sanitizer sees a read behind the end */
+	uint8_t *exact = malloc(n > 0 ? n : 1); /* so that the sanitizer sees a read behind the end */
 	if (!exact)
 		exit(1);
 	for (size_t i = 0; i < n; i++)
