@@ -7,6 +7,10 @@
 
 #include "base/utf8.h"
 
+#undef error_set
+#undef error_wrap
+#undef error_set_errno
+
 /* Foreign text ends up in errors, and errors in logs, Events and answers: no control character that could forge a second
  * line, no byte that is not UTF-8, not even where the text was cut. */
 static void clean(char *text)

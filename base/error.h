@@ -34,3 +34,9 @@ int error_wrap(struct error *err, const char *format, ...) __attribute__((format
 int error_set_errno(struct error *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *error_kind_name(enum error_kind kind); /* "retry", "auth", ...: stable, used in logs and metrics */
+
+#ifdef __clang_analyzer__ /* it cannot look into error.c, and would follow every failure as a success */
+#define error_set(...)       (error_set(__VA_ARGS__), -1)
+#define error_wrap(...)      (error_wrap(__VA_ARGS__), -1)
+#define error_set_errno(...) (error_set_errno(__VA_ARGS__), -1)
+#endif

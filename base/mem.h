@@ -6,12 +6,15 @@
  * harder to trust than one that is started anew and reads the truth again.  So none of these returns NULL, and
  * no caller tests for it.  What the network fills is bounded elsewhere (buf.h, scan.h). */
 
-void *mem_alloc(size_t size);                         /* zeroed */
-void *mem_array(size_t count, size_t size);           /* zeroed; a product that overflows ends the process */
-void *mem_resize(void *p, size_t count, size_t size); /* what is beyond the old size is not zeroed */
-char *mem_dup(const char *s);                         /* NULL gives NULL */
-char *mem_dup_n(const char *s, size_t n);             /* n bytes, and a NUL behind them */
-char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* Both zeroed; a product that overflows ends the process. */
+void *mem_alloc(size_t size) __attribute__((returns_nonnull));
+void *mem_array(size_t count, size_t size) __attribute__((returns_nonnull));
+/* What is beyond the old size is not zeroed. */
+void *mem_resize(void *p, size_t count, size_t size) __attribute__((returns_nonnull));
+char *mem_dup(const char *s); /* NULL gives NULL */
+/* n bytes, and a NUL behind them. */
+char *mem_dup_n(const char *s, size_t n) __attribute__((returns_nonnull));
+char *mem_printf(const char *format, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 
 /* Overwrites in a way that no optimiser drops, then frees.  NULL is fine. */
 void mem_wipe_free(char *secret);

@@ -102,11 +102,11 @@ static const char *read_item(struct pkey_set *set, const char *text)
 bool pkey_set_parse(struct pkey_set *out, const char *text, const char **bad)
 {
 	struct pkey_set set = { 0 };
-	const char *p = skip_blanks(text), *item = p;
+	const char *p = skip_blanks(text);
 	bool more = *p != '\0';
 
 	while (more) {
-		item = p;
+		const char *item = p;
 		p = read_item(&set, item);
 		if (p)
 			p = skip_blanks(p);

@@ -65,7 +65,7 @@ static int read_link(int dir, char out[LINK_MAX])
 static uint64_t hash(uint64_t h, const void *bytes, size_t n)
 {
 	for (const unsigned char *p = bytes; n > 0; n--)
-		h = (h ^ *p++) * 0x100000001b3;
+		h = (h ^ *p++) * 0x100000001b3; /* NOLINT(*UndefinedBinaryOperatorResult): bytes of whole numbers */
 	return h;
 }
 

@@ -34,8 +34,8 @@ int secrets_load(struct secrets **ret, const char *dir, secrets_lookup_fn *looku
 void secrets_free(struct secrets *secrets); /* wipes; NULL is fine */
 
 const char *secrets_get(const struct secrets *secrets, enum secret_id id); /* NULL: not set; until free */
-const char *secrets_origin(const struct secrets *secrets,
-			   enum secret_id id); /* "file UFM_PASSWORD", "environment", "" */
+/* "file UFM_PASSWORD", "environment", "". */
+const char *secrets_origin(const struct secrets *secrets, enum secret_id id);
 /* Settings that are no secrets may stand in the same Secret (UFM_ADDRESS ...): the text of the file `name` in the
  * folder as it was when loaded, NULL when there is none. */
 const char *secrets_other(const struct secrets *secrets, const char *name);

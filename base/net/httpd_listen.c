@@ -21,7 +21,7 @@ static bool parse_port(unsigned *port, const char *text)
 
 	if (digits == 0 || digits > 5 || text[digits])
 		return false;
-	*port = (unsigned)atoi(text);
+	*port = (unsigned)strtoul(text, NULL, 10);
 	return *port <= 65535;
 }
 
