@@ -79,6 +79,9 @@ static void explain(struct error *err, const struct http_failure *failure)
 	case CURLE_GOT_NOTHING:
 		error_set(err, ERROR_RETRY, "%s: closed the connection without an answer", peer);
 		break;
+	case CURLE_OUT_OF_MEMORY: /* in truth a line longer than libcurl allows: without memory we would not be here */
+		error_set(err, ERROR_LIMIT, "%s: a header of the answer is too long", peer);
+		break;
 	case CURLE_PARTIAL_FILE:
 		error_set(err, ERROR_RETRY, "%s: the answer was cut: %s", peer, failure->detail);
 		break;

@@ -440,6 +440,26 @@ static void test_headers_without_end_are_refused(void **state)
 	exchange_free(&x);
 }
 
+static void serve_endless_header(struct raw_peer *peer)
+{
+	raw_read_request(peer);
+	raw_text(peer, "HTTP/1.1 200 OK\r\nX-Filler: ");
+	for (;;)
+		raw_text(peer, "ffffffffffffffffffffffffffffffffffffffffffffffffffffff");
+}
+
+static void test_a_header_without_end_is_refused(void **state)
+{
+	struct exchange x = { 0 };
+
+	(void)state;
+	serve_with(serve_endless_header);
+	exchange_get(&x, server.url, "/");
+	exchange_wait();
+	exchange_assert_failed(&x, ERROR_LIMIT, "too long");
+	exchange_free(&x);
+}
+
 #define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -463,6 +483,7 @@ int main(void)
 		promise(test_an_error_page_is_cut_at_64_KiB_and_still_an_answer),
 		promise(test_an_error_of_the_reader_ends_the_exchange_with_it),
 		promise(test_headers_without_end_are_refused),
+		promise(test_a_header_without_end_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);
