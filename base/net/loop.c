@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -144,6 +145,17 @@ static void on_end_of_turn(uv_prepare_t *prepare)
 		set_clock(loop, due_ms);
 }
 
+/* The low limit is for programs that use select(), which nothing here does. */
+static void allow_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 int loop_new(struct loop **ret, struct error *err)
 {
 	struct loop *loop = mem_alloc(sizeof *loop);
@@ -161,6 +173,7 @@ int loop_new(struct loop **ret, struct error *err)
 		return -1;
 	}
 	signal(SIGPIPE, SIG_IGN);
+	allow_descriptors();
 	must(uv_poll_init(&loop->uv, &loop->clock, loop->clock_fd), "watch the timer");
 	loop->clock.data = loop;
 	must(uv_poll_start(&loop->clock, UV_READABLE, on_clock), "watch the timer");

@@ -10,7 +10,8 @@
  * Timers live inside their owner and may be stopped and freed at any time, from any callback. */
 struct loop;
 
-/* Ignores SIGPIPE for the whole process: a peer that left is an error code, not the end. */
+/* For the whole process: ignores SIGPIPE (a peer that left is an error code, not the end), and raises the limit of open
+ * descriptors as far as it is allowed to, since many systems start a process with 1024. */
 int loop_new(struct loop **ret, struct error *err);
 void loop_free(struct loop *loop); /* NULL is fine; timers still set are forgotten, io still open is a bug */
 void loop_run(struct loop *loop);  /* until loop_stop() */

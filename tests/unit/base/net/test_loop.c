@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -42,6 +43,22 @@ static int gone(void **state)
 	loop_free(loop);
 	loop = NULL;
 	return 0;
+}
+
+static void test_as_many_descriptors_may_be_open_as_the_system_allows(void **state)
+{
+	struct rlimit limit;
+	struct error err;
+	struct loop *other;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = 100;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(loop_new(&other, &err), 0);
+	loop_free(other);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(limit.rlim_cur, limit.rlim_max);
 }
 
 static void stop_by_timer(struct loop_timer *timer)
@@ -372,6 +389,7 @@ static void test_freeing_the_loop_waits_for_its_jobs(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_as_many_descriptors_may_be_open_as_the_system_allows),
 		cmocka_unit_test_setup_teardown(test_the_loop_runs_until_stopped_and_timers_fire_in_order, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_time_in_the_past_fires_without_waiting, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_timers_still_set_are_forgotten_with_the_loop, fresh, gone),
