@@ -336,7 +336,8 @@ static void on_answer(void *aux, const struct http_reply *reply)
 		.body = reply->body,
 		.body_len = reply->body_len,
 		.location = reply->location,
-		.withhold = ufm_access_is_in(operation->ufm->access, reply->body),
+		.withhold = ufm_access_is_in(operation->ufm->access, reply->body) ||
+			    ufm_access_is_in(operation->ufm->access, reply->location),
 	};
 
 	operation->request = NULL;

@@ -175,7 +175,10 @@ static int fail_redirect(struct error *err, const struct ufm_answer *answer)
 {
 	char where[QUOTE_MAX + 1];
 
-	quote(where, answer->location, strlen(answer->location));
+	if (answer->withhold)
+		snprintf(where, sizeof where, "...");
+	else
+		quote(where, answer->location, strlen(answer->location));
 	return error_set(err, ERROR_RETRY,
 			 "HTTP %d, sent on to \"%s\": UFM_HTTP_SCHEMA, UFM_ADDRESS or UFM_PREFIX may be wrong",
 			 answer->status, where);

@@ -37,7 +37,7 @@ struct ufm_answer {
 	const char *body; /* NUL-terminated; not of a list that was read */
 	size_t body_len;
 	const char *location;
-	bool withhold; /* the body must not be quoted: it may hold a secret */
+	bool withhold; /* neither body nor location may be quoted: there is a secret in one of them */
 };
 
 enum ufm_verdict {

@@ -89,6 +89,10 @@ static void test_an_answer_that_repeats_the_credentials_is_not_quoted(void **sta
 		assert_null(strstr(last.text, "YWRtaW46MTIzNDU2"));
 		assert_null(strstr(last.text, "123456"));
 	}
+	will_answer(302, "");
+	script[scripted - 1].header = "Location: https://login.example/?authorization=Basic+YWRtaW46MTIzNDU2";
+	assert_join("retry;");
+	assert_null(strstr(last.text, "YWRtaW46MTIzNDU2"));
 }
 
 static void test_bad_options_are_refused_with_the_setting_named(void **state)
