@@ -81,10 +81,16 @@ static enum MHD_Result take_body(struct httpd_request *request, const char *byte
 	return far_too_large(request, request->refused) ? MHD_NO : MHD_YES;
 }
 
+static struct httpd_connection *connection_of(struct MHD_Connection *connection)
+{
+	return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
 static void hand_over(struct httpd_request *request)
 {
 	struct httpd *httpd = request->httpd;
 
+	httpd_awaits_no_more(httpd, connection_of(request->connection));
 	request->handed = true;
 	if (request->body.full) {
 		refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "request body too large\n");
@@ -135,9 +141,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 {
 	struct httpd_request *request = *con_cls;
 
-	(void)cls;
-	(void)connection;
 	(void)code;
+	httpd_awaits(cls, connection_of(connection)); /* the next one */
 	if (!request)
 		return;
 	*con_cls = NULL;
@@ -155,10 +160,18 @@ static void on_connection(void *cls, struct MHD_Connection *connection, void **s
 {
 	struct httpd *httpd = cls;
 
-	(void)connection;
-	(void)socket_context;
-	if (code == MHD_CONNECTION_NOTIFY_CLOSED)
-		httpd->again = true;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		struct httpd_connection *fresh = mem_alloc(sizeof *fresh);
+
+		fresh->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+		*socket_context = fresh;
+		httpd_awaits(httpd, fresh);
+		return;
+	}
+	httpd_awaits_no_more(httpd, *socket_context);
+	free(*socket_context);
+	*socket_context = NULL;
+	httpd->again = true;
 }
 
 static int hex(char c)
@@ -238,7 +251,7 @@ static int start_daemon(struct httpd *httpd, const struct httpd_options *options
 	}
 	httpd->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_access, httpd, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, NULL, MHD_OPTION_NOTIFY_CONNECTION, on_connection, httpd, MHD_OPTION_UNESCAPE_CALLBACK,
+		on_completed, httpd, MHD_OPTION_NOTIFY_CONNECTION, on_connection, httpd, MHD_OPTION_UNESCAPE_CALLBACK,
 		on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
 		options->max_connections > 0 ? options->max_connections : CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
@@ -278,6 +291,8 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
 	httpd->aux = options->aux;
 	httpd->left_fd = -1;
 	loop_timer_init(&httpd->timer, loop, on_timer);
+	httpd_patience_init(httpd, options->request_timeout_ms > 0 ? options->request_timeout_ms
+								   : 4 * options->idle_timeout_ms);
 	if (options->cert && httpd_tls_check(options->cert, options->key, options->client_ca, err) < 0)
 		return -1;
 	if (options->gone && watch_departures(httpd, err) < 0)
@@ -311,6 +326,7 @@ void httpd_free(struct httpd *httpd)
 	while (httpd->requests)
 		httpd_request_free(httpd->requests);
 	loop_timer_stop(&httpd->timer);
+	loop_timer_stop(&httpd->patience);
 	loop_io_free(httpd->left_io);
 	if (httpd->left_fd >= 0)
 		close(httpd->left_fd);

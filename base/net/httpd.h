@@ -22,6 +22,9 @@ struct httpd_options {
 	/* Ends a connection on which nothing moves; not while a request waits for its answer.  Rounded up to seconds;
 	 * 0: never. */
 	int64_t idle_timeout_ms;
+	/* Ends a connection that has not brought a whole request so long after it was opened or last answered, though
+	 * bytes keep coming.  0: four times idle_timeout_ms. */
+	int64_t request_timeout_ms;
 	/* Called once a request, its body complete.  Must answer, stream, or keep the request and do so later. */
 	void (*handle)(void *aux, struct httpd_request *request);
 	/* The client left before the answer (or the stream's end), or httpd_free() ends the connection: the request is

@@ -1,11 +1,22 @@
 #pragma once
 
 #include <microhttpd.h>
+#include <sys/queue.h>
 
 #include "base/buf.h"
 #include "base/net/httpd.h"
 
-/* What httpd.c (the server) and httpd_request.c (the life of a request and its answer) share. */
+/* What httpd.c (the server), httpd_request.c (the life of a request and its answer) and httpd_patience.c (how long a
+ * request is waited for) share. */
+
+TAILQ_HEAD(httpd_connections, httpd_connection);
+
+struct httpd_connection {
+	TAILQ_ENTRY(httpd_connection) link; /* while awaited */
+	int fd;
+	int64_t due_ms;
+	bool awaited; /* a request of it is */
+};
 
 struct httpd {
 	struct loop *loop;
@@ -14,6 +25,9 @@ struct httpd {
 	int left_fd; /* epoll set of the suspended connections; -1: nobody wants to know */
 	struct loop_timer timer;
 	struct httpd_request *requests;
+	struct httpd_connections awaited; /* the first is due first */
+	struct loop_timer patience;
+	int64_t request_timeout_ms; /* 0: any */
 	size_t body_max;
 	unsigned port;
 	bool verify_clients, running;
@@ -55,3 +69,7 @@ void httpd_request_gone(struct httpd_request *request);   /* takes it from the u
 /* The response is handed to microhttpd when it next asks for it. */
 void httpd_set_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
 		      struct MHD_Response *response);
+
+void httpd_patience_init(struct httpd *httpd, int64_t request_timeout_ms);
+void httpd_awaits(struct httpd *httpd, struct httpd_connection *connection); /* from now on */
+void httpd_awaits_no_more(struct httpd *httpd, struct httpd_connection *connection);

@@ -1,6 +1,7 @@
 #undef NDEBUG
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -29,6 +30,7 @@ struct server {
 	unsigned n_waiting, gone, handled;
 	struct loop_timer later;
 	unsigned answer_at; /* /wait is answered when so many wait */
+	int64_t request_timeout_ms;
 };
 
 #define check(condition)                                                                                               \
@@ -190,6 +192,7 @@ static void run_client(struct server *server, unsigned max_connections, bool wan
 					 .max_connections = max_connections,
 					 .connection_memory = 4096,
 					 .body_max = BODY_MAX,
+					 .request_timeout_ms = server->request_timeout_ms,
 					 .handle = handle,
 					 .gone = want_gone ? gone : NULL,
 					 .aux = server };
@@ -600,6 +603,30 @@ static void test_a_connection_beyond_the_limit_waits_for_its_turn(void **state)
 	server_end(&server);
 }
 
+static void client_dawdles(unsigned port)
+{
+	int waits = dial(port), slow = dial(port), slow_body = dial(port);
+	char text[100];
+
+	say(waits, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	say(slow, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+	say(slow_body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n");
+	for (int fd = slow; fd; fd = fd == slow ? slow_body : 0)
+		while (recv(fd, text, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN && send(fd, "a", 1, MSG_NOSIGNAL) == 1)
+			usleep(10000);
+	check(recv(waits, text, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+}
+
+static void test_a_request_that_trickles_in_is_given_up_and_one_that_waits_is_not(void **state)
+{
+	struct server server = server_start();
+
+	(void)state;
+	server.request_timeout_ms = 100;
+	run_client(&server, 0, true, client_dawdles);
+	server_end(&server);
+}
+
 static void client_stays(unsigned port)
 {
 	int keep = dial(port), watch = dial(port), other = dial(port);
@@ -677,6 +704,7 @@ int main(void)
 		cmocka_unit_test(test_a_client_that_leaves_while_it_waits_is_noticed),
 		cmocka_unit_test(test_an_answer_to_a_client_that_left_is_dropped),
 		cmocka_unit_test(test_a_connection_beyond_the_limit_waits_for_its_turn),
+		cmocka_unit_test(test_a_request_that_trickles_in_is_given_up_and_one_that_waits_is_not),
 		cmocka_unit_test(test_freeing_the_server_gives_up_what_waits),
 		cmocka_unit_test(test_only_literal_addresses_are_listened_on),
 	};
