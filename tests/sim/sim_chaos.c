@@ -60,6 +60,35 @@ static void lose_members(struct sim *sim)
 		sim_ufm_lose(sim, sim_rng_chance(&sim->rng, 20) ? 100 : 20);
 }
 
+/* A new key in the Secret: every process takes it up. */
+static void rotate_keys(struct sim *sim)
+{
+	if (!sim->plan.keyed)
+		return;
+	sim_say(sim, "operator adds a record key");
+	sim->plan.options.keys = sim_plan_keys(1);
+	for (int slot = 0; slot < SIM_SLOTS; slot++) {
+		struct sim_process *process = sim_cluster_process(sim->cluster, slot);
+
+		if (!process)
+			continue;
+		engine_set_keys(process->engine, sim->plan.options.keys);
+	}
+}
+
+/* Somebody sets the clock of a node back. */
+static void set_clock_back(struct sim *sim)
+{
+	struct sim_process *process = draw_process(sim);
+	int64_t ms = sim_rng_between(&sim->rng, 1000, 600000);
+
+	if (!process)
+		return;
+	sim_say(sim, "chaos    the clock of process %llu goes back by %lld ms",
+		(unsigned long long)process->incarnation, (long long)ms);
+	engine_set_wall_offset(process->engine, SIM_WALL_BASE_MS - SIM_BIRTH_MS - ms);
+}
+
 static void operate(struct sim *sim)
 {
 	struct sim_process *leader = sim_cluster_leader(sim->cluster);
@@ -93,6 +122,10 @@ void sim_chaos_act(struct sim *sim)
 		sim_watch_drop(sim, process, (enum sim_kind)sim_rng_below(&sim->rng, SIM_KINDS));
 	else if (what < 92)
 		sim_api_down(sim, sim_rng_gap(&sim->rng, 10000));
-	else
+	else if (what < 97)
 		operate(sim);
+	else if (what < 98)
+		rotate_keys(sim);
+	else
+		set_clock_back(sim);
 }

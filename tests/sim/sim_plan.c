@@ -6,22 +6,26 @@
 
 #include "base/error.h"
 
-static struct record_keys *the_keys;
+#define FIRST_KEY  "c2ltdWxhdG9yIHJlY29yZCBrZXkgb2YgNDQgYnl0ZXMsIG5vIHNlY3JldA=="
+#define SECOND_KEY "YW5vdGhlciBrZXkgb2YgdGhlIHNpbXVsYXRvciwgb2YgNDYgYnl0ZXMgLi4u"
 
-const struct record_keys *sim_plan_keys(void)
+static struct record_keys *the_keys[2];
+
+const struct record_keys *sim_plan_keys(int set)
 {
 	struct error err;
 
-	if (!the_keys &&
-	    record_keys_parse(&the_keys, "c2ltdWxhdG9yIHJlY29yZCBrZXkgb2YgNDQgYnl0ZXMsIG5vIHNlY3JldA==", &err) < 0)
+	if (!the_keys[set] && record_keys_parse(&the_keys[set], set ? SECOND_KEY "," FIRST_KEY : FIRST_KEY, &err) < 0)
 		abort();
-	return the_keys;
+	return the_keys[set];
 }
 
 void sim_plan_end(void)
 {
-	record_keys_free(the_keys);
-	the_keys = NULL;
+	for (int set = 0; set < 2; set++) {
+		record_keys_free(the_keys[set]);
+		the_keys[set] = NULL;
+	}
 }
 
 static void draw_pool(struct engine_options *options, struct sim_rng *rng)
@@ -97,7 +101,7 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_rng *rng)
 	draw_policy(&plan->options, rng);
 	draw_times(&plan->options, rng);
 	plan->keyed = sim_rng_chance(rng, 88);
-	plan->options.keys = plan->keyed ? sim_plan_keys() : NULL;
+	plan->options.keys = plan->keyed ? sim_plan_keys(0) : NULL;
 	plan->options.adopt = sim_rng_chance(rng, 12);
 	plan->calm = sim_rng_chance(rng, 20);
 	plan->life_ms = sim_rng_between(rng, 60, 600) * 1000;

@@ -25,5 +25,7 @@ struct sim_plan {
 };
 
 void sim_plan_draw(struct sim_plan *plan, struct sim_rng *rng);
-const struct record_keys *sim_plan_keys(void); /* one set for the whole process, never freed before sim_plan_end() */
+/* Sets of record keys, made once for the whole process, until sim_plan_end().  0: one key; 1: a new one signs, and the
+ * first still verifies. */
+const struct record_keys *sim_plan_keys(int set);
 void sim_plan_end(void);

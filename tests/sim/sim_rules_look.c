@@ -10,6 +10,7 @@ struct look {
 	struct sim_process *process;
 	struct sim_mind *mind;
 	uint64_t free_guids;
+	uint64_t states[ATTACHMENT_STATES];
 };
 
 static bool in_range(const struct sim *sim, struct guid guid)
@@ -216,6 +217,7 @@ static void visit(void *aux, const struct attachment_view *view)
 	struct sim_owner owner;
 	bool new;
 
+	look->states[view->state]++;
 	if (!view->has_guid || sim_failed(look->sim))
 		return;
 	if (!pod) {
@@ -249,4 +251,11 @@ void sim_rules_look(struct sim *sim, struct sim_process *process)
 	look.mind->looks++;
 	engine_each(process->engine, visit, &look);
 	look.mind->free_guids = look.free_guids;
+	for (int state = 0; state < ATTACHMENT_STATES; state++) {
+		if (look.states[state] != status.attachments[state])
+			sim_fail(sim, "the status adds up", "%llu attachments are %s, the status says %llu",
+				 (unsigned long long)look.states[state],
+				 attachment_state_name((enum attachment_state)state),
+				 (unsigned long long)status.attachments[state]);
+	}
 }

@@ -95,6 +95,15 @@ static bool entry_is(const struct record_attachment *entry, const struct sim_hol
 	return true;
 }
 
+static bool names(const struct record *record, struct guid guid)
+{
+	for (size_t i = 0; i < record->n_attachments; i++) {
+		if (record->attachments[i].guid.v == guid.v)
+			return true;
+	}
+	return false;
+}
+
 /* The record says what is held, and of every interface that is published. */
 static void judge_entries(struct sim *sim, struct sim_process *process, const struct sim_pod *pod,
 			  const struct record *record, const struct engine_action *action)
@@ -108,12 +117,16 @@ static void judge_entries(struct sim *sim, struct sim_process *process, const st
 			sim_fail(sim, "record form", "the record of %s/%s names %llx, which is not held so",
 				 pod->namespace, pod->name, (unsigned long long)record->attachments[i].guid.v);
 	}
-	for (size_t i = 0; i < action->patch.n; i++) {
-		bool found = false;
+	for (size_t i = 0; i < sim_rules_grants(sim); i++) {
+		const struct sim_grant *grant = sim_rules_grant_at(sim, i);
 
-		for (size_t k = 0; k < record->n_attachments; k++)
-			found |= record->attachments[k].guid.v == action->patch.publications[i].guid.v;
-		if (!found)
+		if (grant->pod == pod && sim_grant_lasts(grant) && !pod->loose && sim_rules_may_know(process, grant) &&
+		    !names(record, grant->guid))
+			sim_fail(sim, "record form", "the record of living %s/%s forgets %llx", pod->namespace,
+				 pod->name, (unsigned long long)grant->guid.v);
+	}
+	for (size_t i = 0; i < action->patch.n; i++) {
+		if (!names(record, action->patch.publications[i].guid))
 			sim_fail(sim, "record form", "the record of %s/%s lacks %llx, which is published",
 				 pod->namespace, pod->name, (unsigned long long)action->patch.publications[i].guid.v);
 	}

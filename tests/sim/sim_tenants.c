@@ -281,6 +281,13 @@ static void empty_out(struct sim *sim)
 	sim_api_changed(sim, pod);
 }
 
+static void network_changes(struct sim *sim, void *aux)
+{
+	(void)aux;
+	if (!sim->settling)
+		sim_tenants_change_network(sim);
+}
+
 static void add_some(struct sim *sim)
 {
 	unsigned living = count_living(sim), n = sim_rng_chance(&sim->rng, 12) ? sim->plan.pods_max : 1;
@@ -289,6 +296,8 @@ static void add_some(struct sim *sim)
 		sim_tenants_add(sim, false);
 	if (living >= sim->plan.pods_max)
 		end_one(sim);
+	else if (sim->plan.nad_changes && sim_rng_chance(&sim->rng, 8))
+		sim_after(sim, sim_rng_between(&sim->rng, 0, 2 * sim->plan.slow), network_changes, NULL, NULL);
 }
 
 void sim_tenants_act(struct sim *sim)

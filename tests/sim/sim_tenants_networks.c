@@ -45,7 +45,16 @@ void sim_tenants_draw_network(struct sim *sim, const char *namespace, const char
 void sim_tenants_change_network(struct sim *sim)
 {
 	struct sim_network *network = sim_api_network(sim->api, sim_rng_below(&sim->rng, sim->plan.networks));
+	size_t n = sim_api_pods(sim->api);
 
+	/* It hurts most when somebody is just about to use it. */
+	if (n && sim_rng_chance(&sim->rng, 50)) {
+		const struct sim_pod *pod = sim_api_pod(sim->api, n - 1);
+
+		if (pod->parsed->n_networks)
+			network = sim_api_find_network(sim->api, pod->parsed->networks[0].namespace,
+						       pod->parsed->networks[0].name);
+	}
 	if (!network)
 		return;
 	if (network->exists && sim_rng_chance(&sim->rng, 40))
