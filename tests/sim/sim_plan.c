@@ -115,7 +115,8 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_rng *rng)
 	/* Without records nothing tells a forger from a pod that was served before a restart. */
 	plan->forgers = plan->keyed && !plan->options.adopt && sim_rng_chance(rng, 50);
 	plan->tampering = plan->keyed && sim_rng_chance(rng, 35);
-	plan->nad_changes = plan->keyed && sim_rng_chance(rng, 50);
+	/* What is taken over from ib-kubernetes is known by its network only. */
+	plan->nad_changes = plan->keyed && !plan->options.adopt && sim_rng_chance(rng, 50);
 	plan->history = sim_rng_chance(rng, 30);
 	if (!plan->calm)
 		draw_faults(plan, rng);

@@ -141,7 +141,7 @@ static void judge_decision(struct look *look, const struct attachment_view *view
 	if (own && own->guid.v == view->guid.v)
 		return;
 	judge_holder(look, owner, view->guid);
-	if (sim_rules_recorded(look->sim, pod, view->guid))
+	if (sim_rules_recorded(look->sim, pod, view->guid) || pod->loose)
 		return;
 	judge_rest(look, view, holding, owner, wished);
 	if (!look->sim->plan.options.adopt || !wished)

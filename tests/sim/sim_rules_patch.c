@@ -75,7 +75,8 @@ static void judge_publication(struct sim *sim, struct sim_process *process, cons
 	judge_text(sim, holding, publication);
 	if (grant && grant->guid.v == publication->guid.v)
 		return;
-	judge_gate(sim, process, holding);
+	if (!sim_rules_recorded(sim, pod, holding->guid))
+		judge_gate(sim, process, holding);
 	for (unsigned i = 0; i < holding->n_memberships; i++) {
 		if (!sim_rules_recorded(sim, pod, holding->guid) &&
 		    !sim_rules_allowed(sim, pod, owner.source, owner.index, holding->memberships[i].pkey))
