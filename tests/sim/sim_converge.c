@@ -108,7 +108,7 @@ static bool is_braked(const struct sim *sim, const struct sim_grant *grant, cons
 
 	engine_status(leader->engine, &status);
 	return hold->found && hold->guid.v == grant->guid.v && hold->reason &&
-	       strcmp(hold->reason, "GUIDListed") == 0 &&
+	       strcmp(hold->reason, "GUIDTaken") == 0 &&
 	       (status.brake != ENGINE_BRAKE_OFF || sim->plan.options.orphans == ENGINE_ORPHANS_KEEP);
 }
 
