@@ -329,8 +329,9 @@ void engine_claim_record(struct engine *e, struct attachment *a)
 		engine_attachment_displace(e, holder);
 		ok = true; /* the pool still holds it */
 	} else {
-		bool start = e->phase == PHASE_RECORDS;
-		ok = claim(e, a, a->guid, true, start) == GUID_CLAIM_OK;
+		/* Also when it comes later, as what a dead leader had patched: a rest of which no holder is known is
+		 * only a guess. */
+		ok = claim(e, a, a->guid, true, true) == GUID_CLAIM_OK;
 	}
 	if (!ok) {
 		a->recorded = false;

@@ -25,8 +25,14 @@ static bool is_included(const struct engine *e, const struct attachment *a)
 {
 	if (attachment_is_over(a) || !a->has_guid)
 		return false;
-	return a->published || a->state == ATTACHMENT_MEMBER || e->options.gate == ENGINE_GATE_ASSIGNED ||
-	       engine_broken(BREAK_PUBLISH_EARLY);
+	return a->published || a->by_record || a->state == ATTACHMENT_MEMBER ||
+	       e->options.gate == ENGINE_GATE_ASSIGNED || engine_broken(BREAK_PUBLISH_EARLY);
+}
+
+/* Whether the record is to name it: also what a patch of unknown outcome may have published. */
+static bool is_on_record(const struct engine *e, const struct attachment *a)
+{
+	return is_included(e, a) || (a->in_patch && !attachment_is_over(a) && a->has_guid);
 }
 
 /* Whether the annotation, as it is now, has a place to write it.  One that its owner has made unreadable has none. */
@@ -98,7 +104,7 @@ static struct record *record_wanted(struct engine *e, const struct engine_pod *p
 	record->attachments = mem_array(POD_NETWORKS_MAX + 1, sizeof *record->attachments);
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		const struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (!is_included(e, a) || record->n_attachments > POD_NETWORKS_MAX)
+		if (!is_on_record(e, a) || record->n_attachments > POD_NETWORKS_MAX)
 			continue;
 		struct record_attachment *r = &record->attachments[record->n_attachments++];
 		r->network = mem_printf("%s/%s", a->net->text, a->net->name);
