@@ -122,6 +122,34 @@ def other_pkeys_go_on_while_one_answers_503(world):
 
 
 @scenario()
+def other_pkeys_go_on_while_one_hangs(world):
+    start(world)
+    world.ufm.fault("hang", match={"operation": "add", "pkey": "0x5"})
+    world.pod("stuck", "ib")
+    for i in range(3):
+        world.pod("p%d" % i, "other")
+        world.guid("p%d" % i, timeout=10)
+    expect(world.is_untouched("stuck"), "not published")
+    world.ufm.heal()
+    world.guid("stuck", timeout=60)
+
+
+@scenario()
+def ufm_that_quotes_our_credentials_is_not_quoted(world):
+    import base64
+    daemon = start(world)
+    basic = base64.b64encode(("%s:%s" % (world.ufm.USER, world.ufm.PASSWORD)).encode()).decode()
+    world.ufm.fault("status", match={"operation": "add"}, code=400,
+                    body="bad request by admin: Authorization: Basic %s (%s)" % (basic, world.ufm.PASSWORD))
+    world.pod("p", "ib")
+    event = world.event("p", "FabricRefused")
+    expect("400" in event["note"] and "withheld" in event["note"], "the note says so: " + event["note"])
+    for secret in (basic, world.ufm.PASSWORD):
+        expect(secret not in event["note"] + daemon.process.output(), "the credentials are shown")
+    world.ufm.heal()
+
+
+@scenario()
 def one_bad_guid_does_not_hold_up_its_batch(world):
     start(world)
     world.ufm.latency(write_ms=200)

@@ -88,6 +88,35 @@ def policy_annotated_allows_nothing_without_the_annotation(world):
 
 
 @scenario()
+def each_policy_with_own_shared_and_foreign_definitions(world):
+    """Pods of "free" (no annotation) and of "bound" (0x5 and 0x7 only) use definitions of four namespaces."""
+    world.ns("bound", annotations={"ufmsync.io/pkeys": "0x5,0x7"})
+    for ns, pkey in (("free", "0x5"), ("bound", "0x5"), ("shared", "0x6"), ("foreign", "0x7")):
+        world.nad("ib", objects.ib_config(pkey), ns=ns)
+    allowed = {"namespace": {"free own", "free shared", "bound own"}, "annotated": {"bound own"},
+               "any": {a + b for a in ("free", "bound") for b in (" own", " shared", " foreign")}}
+    for policy in ("namespace", "annotated", "any"):
+        daemon = world.start(UFMSYNC_PKEY_POLICY=policy, UFMSYNC_SHARED_NETWORK_NAMESPACES=world.ns("shared"))
+        for ns in ("free", "bound"):
+            for kind, place in (("own", ns), ("shared", "shared"), ("foreign", "foreign")):
+                world.pod(policy + "-" + kind, world.ns(place) + "/ib", ns=ns)
+        for ns in ("free", "bound"):
+            for kind in ("own", "shared", "foreign"):
+                name = policy + "-" + kind
+                if ns + " " + kind in allowed[policy]:
+                    world.guid(name, ns=ns)
+                else:
+                    world.event(name, "PKeyNotAllowed", ns=ns)
+                    expect(world.is_untouched(name, ns=ns), "nothing is published on %s of %s" % (name, ns))
+        expect_equal(len(world.members()), len(allowed[policy]), "members under " + policy)
+        for ns in ("free", "bound"):
+            for kind in ("own", "shared", "foreign"):
+                world.delete_pod(policy + "-" + kind, ns=ns)
+        eventually("all leave", lambda: not world.members())
+        daemon.stop()
+
+
+@scenario()
 def policy_any_is_as_ib_kubernetes_and_warned_of(world):
     world.nad("ib", objects.ib_config("0x7"), ns="b")
     daemon = world.start(UFMSYNC_PKEY_POLICY="any")

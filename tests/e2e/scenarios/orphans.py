@@ -69,6 +69,43 @@ def many_orphans_latch_the_brake_until_confirmed(world):
 
 
 @scenario()
+def latched_brake_stays_though_few_orphans_are_left(world):
+    daemon = settle(world)
+    world.ufm.add("0x5", *[guid(0x100 + i) for i in range(12)])
+    eventually("the brake latches", lambda: daemon.metric("ufmsync_brake") == 2)
+    world.ufm.forget("0x5", *[guid(0x100 + i) for i in range(9)])
+    eventually("fewer are seen", lambda: daemon.metric("ufmsync_orphans") == 3)
+    always("nothing is removed", lambda: len(world.members()) == 3, 3)
+    world.annotate_lease("confirm")
+    eventually("all are removed", lambda: not world.members())
+
+
+@scenario()
+def more_than_ten_orphans_are_removed_where_they_are_few_among_many(world):
+    settle(world)
+    names = ["p%d" % i for i in range(40)]
+    for name in names:
+        world.pod(name, "ib")
+    owners = {world.guid(name) for name in names}
+    world.ufm.add("0x5", *[guid(0xff00 + i) for i in range(12)])
+    eventually("exactly the orphans are removed", lambda: set(world.members(5)) == owners)
+
+
+@scenario()
+def settled_is_remembered_for_this_range_alone(world):
+    daemon = settle(world)
+    daemon.stop()
+    world.ufm.add("0x5", guid(3))
+    daemon = world.start()
+    world.gone_from_ufm(guid(3))
+    daemon.stop()
+    world.ufm.add("0x5", guid(0x10003))
+    daemon = world.start(GUID_POOL_RANGE_END="02:00:00:00:00:01:ff:ff")
+    always("another range is not settled", lambda: (5, guid(0x10003)) in world.members(), 3)
+    expect_equal(daemon.metric("ufmsync_brake"), 1, "the brake")
+
+
+@scenario()
 def mode_keep_removes_nothing(world):
     daemon = settle(world, UFMSYNC_ORPHANS="keep")
     world.ufm.add("0x5", guid(3))

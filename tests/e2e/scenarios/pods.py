@@ -98,6 +98,33 @@ def vanished_pod_rests_longer(world):
 
 
 @scenario()
+def pod_that_vanishes_during_its_join_leaves_nothing(world):
+    world.nad("ib", objects.ib_config("0x5"))
+    world.start()
+    world.ufm.latency(write_ms=500)
+    world.pod("p", "ib")
+    eventually("its join is under way", lambda: world.ufm.requests(operation="add"))
+    world.vanish_pod("p")
+    world.pod("q", "ib")
+    q = world.guid("q")
+    eventually("only the other one is a member", lambda: set(world.members(5)) == {q})
+
+
+@scenario()
+def pod_recreated_during_its_join_gets_a_guid_of_its_own(world):
+    world.nad("ib", objects.ib_config("0x5"))
+    world.start()
+    world.ufm.latency(write_ms=500)
+    world.pod("p", "ib")
+    eventually("its join is under way", lambda: world.ufm.requests(operation="add"))
+    world.vanish_pod("p")
+    new = world.pod("p", "ib")
+    guid = world.guid("p")
+    eventually("only the new one is a member", lambda: set(world.members(5)) == {guid})
+    expect_equal(world.get_pod("p")["metadata"]["uid"], new["metadata"]["uid"], "the pod")
+
+
+@scenario()
 def pod_recreated_under_its_name(world):
     world.nad("ib", objects.ib_config("0x5"))
     world.start()

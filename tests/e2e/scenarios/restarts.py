@@ -167,18 +167,44 @@ def pods_that_ended_while_we_were_away_give_back(world):
 
 
 @scenario()
+def old_record_of_the_pod_itself_is_worth_less_than_the_holders(world):
+    """Both are signed by us and neither is another pod's: the later one counts."""
+    world.nad("ib", objects.ib_config("0x5"))
+    daemon = world.start(UFMSYNC_GUID_REST="0s")
+    wish = [{"name": "ib", "cni-args": {"guid": "02:00:00:00:00:00:ab:cd"}}]
+    world.pod("once", wish)
+    once = world.published("once")["metadata"]["annotations"]
+    world.annotate_pod("once", {objects.NETWORKS: None, objects.RECORD: None})
+    world.gone_from_ufm("020000000000abcd")
+    world.pod("now", wish)
+    world.guid("now")
+    daemon.stop()
+    world.annotate_pod("once", {name: once[name] for name in (objects.NETWORKS, objects.RECORD)})
+    now = world.get_pod("now")["metadata"]["annotations"]
+    world.start()
+    world.event("once", "GUIDTaken")
+    always("the holder is undisturbed", lambda: world.get_pod("now")["metadata"]["annotations"] == now, 1)
+    world.delete_pod("once")
+    always("and stays a member", lambda: set(world.members()) == {(5, "020000000000abcd")}, 1.5)
+
+
+def adds_under_way(world):
+    return [r for r in world.ufm.requests(operation="add") if r["outcome"] == "open"]
+
+
+@scenario()
 def kill_during_a_burst_loses_nothing(world):
-    """200 pods arrive, the process is killed at four points of the work, and started anew."""
+    """200 pods arrive, the process is killed four times, each time within a write of its own, and started anew."""
     world.nad("ib", objects.ib_config("0x5"))
     world.start_ufm()
-    world.ufm.latency(write_ms=30)
+    world.ufm.latency(write_ms=300)
     settings = {"UFMSYNC_ORPHANS": "remove", "UFMSYNC_GUID_REST": "0s", "UFM_TIMEOUT": "500ms"}
     daemon = world.start(**settings)
     names = ["p%03d" % i for i in range(200)]
     for i, name in enumerate(names):
         world.pod(name, "ib")
         if i % 50 == 25:
-            eventually("a write is under way", lambda: any(r["status"] is None for r in world.ufm.writes()) or True)
+            eventually("a write is under way", lambda: adds_under_way(world), 30)
             daemon.kill()
             daemon = world.start(wait=False, **settings)
     guids = [world.guid(name, timeout=90) for name in names]
@@ -189,6 +215,25 @@ def kill_during_a_burst_loses_nothing(world):
     for name in names:
         world.client.raw("DELETE", world.pod_path(name) + "?gracePeriodSeconds=0")
     eventually("UFM is empty at the end", lambda: not world.members(), 30)
+
+
+@scenario()
+def stop_during_a_burst_finishes_its_write(world):
+    world.nad("ib", objects.ib_config("0x5"))
+    daemon = world.start()
+    world.ufm.latency(write_ms=500)
+    names = ["p%d" % i for i in range(20)]
+    for name in names:
+        world.pod(name, "ib")
+    eventually("a write is under way", lambda: adds_under_way(world))
+    daemon.stop()
+    expect_equal(adds_under_way(world), [], "writes under way after its end")
+    expect_equal(world.lease()["spec"].get("holderIdentity", ""), "", "the Lease is given back")
+    world.start()
+    guids = members_of(world, names)
+    expect_equal(len(guids), 20, "different GUIDs")
+    eventually("exactly the pods are members", lambda: set(world.members(5)) == guids)
+    expect_equal(world.ufm.stats()["overlapping_writes"], 0, "overlapping writes")
 
 
 @scenario()

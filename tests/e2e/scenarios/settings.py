@@ -41,7 +41,8 @@ def bad_settings_are_one_clear_error(world):
     refused(world, "UFM_ADDRESS", UFM_ADDRESS=None)
     refused(world, "UFM_PASSWORD", UFM_PASSWORD=None)
     refused(world, "UFM_CERTIFICATE", UFM_CERTIFICATE="not a certificate")
-    refused(world, "UFMSYNC_RECORD_KEY", UFMSYNC_RECORD_KEY="dG9vIHNob3J0")
+    text = refused(world, "UFMSYNC_RECORD_KEY", UFMSYNC_RECORD_KEY="dG9vIHNob3J0")
+    expect("dG9vIHNob3J0" not in text, "the key is shown: " + text)
     refused(world, "UFMSYNC_PKEY_POLICY", "namespace, annotated or any", UFMSYNC_PKEY_POLICY="open")
     refused(world, "UFMSYNC_SECRET_DIR", UFMSYNC_SECRET_DIR="/no/such/folder")
 
@@ -187,6 +188,57 @@ def token_authentication(world):
     world.pod("p", "ib")
     world.guid("p")
     expect(all(r["path"].startswith("/ufmRestV3/") for r in world.ufm.requests()), "the prefix of tokens")
+
+
+@scenario("mock")
+def client_certificate_authentication(world):
+    """mtls: no password is sent; the certificate of another CA is refused, the right one is taken up when it comes."""
+    from servers import make_ca, make_certificate
+    path = lambda name: os.path.join(world.folder, name)
+    other = lambda name: os.path.join(world.folder, "other", name)
+    os.makedirs(other(""))
+    for place in (path, other):
+        make_ca(place)
+        make_certificate(place, "client", "/CN=ufmsync")
+    world.start_ufm(arguments=("--client-ca", path("ca.crt")))
+    world.nad("ib", objects.ib_config("0x5"))
+
+    def secret(place):
+        files = published_secret(world)
+        del files["UFM_USER"], files["UFM_PASSWORD"]
+        for key, name in (("UFM_CLIENT_CERT", "client.crt"), ("UFM_CLIENT_KEY", "client.key")):
+            with open(place(name)) as f:
+                files[key] = f.read()
+        return files
+
+    folder = mounted_secret(world, "1", secret(other))
+    daemon = world.start(wait=False, UFM_AUTH="mtls", UFMSYNC_SECRET_DIR=folder, **NO_UFM)
+    eventually("the wrong one is refused", lambda: daemon.said("FABRIC_LOGIN_REFUSED"))
+    mounted_secret(world, "2", secret(path))
+    world.pod("p", "ib")
+    world.guid("p", timeout=40)
+    expect(all(r["path"].startswith("/ufmRest/") for r in world.ufm.requests()), "the prefix")
+
+
+@scenario("mock")
+def certificate_authority_and_the_name_to_expect(world):
+    from servers import make_ca, make_certificate
+    path = lambda name: os.path.join(world.folder, name)
+    make_ca(path)
+    with open(path("san"), "w") as f:
+        f.write("subjectAltName=DNS:ufm.example\n")
+    make_certificate(path, "server", "/CN=ufm.example", "-extfile", path("san"))
+    world.start_ufm(arguments=("--cert", path("server.crt"), "--key", path("server.key")))
+    world.nad("ib", objects.ib_config("0x5"))
+    with open(path("ca.crt")) as f:
+        ca = f.read()
+    daemon = world.start(wait=False, UFM_CERTIFICATE=ca)
+    eventually("127.0.0.1 is not its name", lambda: daemon.said("FABRIC_LOGIN_REFUSED"))
+    expect_equal(world.ufm.requests(), [], "requests")
+    daemon.stop()
+    world.start(UFM_CERTIFICATE=ca, UFM_TLS_NAME="ufm.example")
+    world.pod("p", "ib")
+    world.guid("p")
 
 
 @scenario()
