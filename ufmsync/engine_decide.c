@@ -427,7 +427,7 @@ static void try_pool(struct engine *e, size_t *budget)
 {
 	while (*budget && e->pool_try && !chain_empty(&e->pool_waiting)) {
 		struct attachment *a = container_of(e->pool_waiting.next, struct attachment, in_wait);
-		--*budget;
+		engine_spend(budget, DECISION_COST);
 		chain_remove(&a->in_wait);
 		a->wait = WAIT_NOT;
 		e->pool_turn = true;
@@ -448,7 +448,7 @@ void engine_decide_work(struct engine *e, size_t *budget)
 {
 	while (*budget && !chain_empty(&e->decisions)) {
 		struct attachment *a = container_of(e->decisions.next, struct attachment, in_wait);
-		--*budget;
+		engine_spend(budget, DECISION_COST);
 		chain_remove(&a->in_wait);
 		a->wait = WAIT_NOT;
 		engine_decide(e, a);

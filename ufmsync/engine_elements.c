@@ -212,8 +212,10 @@ void engine_pod_reconcile(struct engine *e, struct engine_pod *p)
 		if (engine_stands_as_recorded(e, p)) {
 			p->stands = true;
 			engine_pod_forget(e, p);
-		} else if (e->kept_pods > KEPT_PODS_MAX) {
+		} else if (e->kept_bytes > KEPT_BYTES_MAX) {
 			pod_forget_texts(p->pod);
+			e->kept_bytes -= p->kept;
+			p->kept = 0;
 		}
 	}
 	engine_pod_set_work(e, p, WORK_REVIEW);

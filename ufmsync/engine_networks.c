@@ -162,7 +162,7 @@ static void nets_work(struct engine *e, size_t *budget)
 		while (*budget && e->net_at != &net->pending) {
 			struct attachment *a = container_of(e->net_at, struct attachment, in_net);
 			e->net_at = e->net_at->next;
-			--*budget;
+			engine_spend(budget, DECISION_COST);
 			engine_network_changed(e, a);
 		}
 		if (e->net_at != &net->pending)
@@ -251,7 +251,7 @@ static void spaces_work(struct engine *e, size_t *budget)
 		while (*budget && e->space_at != &space->pods) {
 			struct engine_pod *p = container_of(e->space_at, struct engine_pod, in_space);
 			e->space_at = e->space_at->next;
-			--*budget;
+			engine_spend(budget, POD_COST);
 			if (!p->gone)
 				pod_space_changed(e, p);
 		}

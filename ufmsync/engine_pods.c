@@ -82,14 +82,21 @@ void engine_pod_forget(struct engine *e, struct engine_pod *p)
 		return;
 	pod_free(p->pod);
 	p->pod = NULL;
-	e->kept_pods--;
+	e->kept_bytes -= p->kept;
+	p->kept = 0;
+}
+
+static size_t bytes_of(const char *text)
+{
+	return text ? strlen(text) : 0;
 }
 
 static void pod_keep(struct engine *e, struct engine_pod *p, struct pod *pod)
 {
 	engine_pod_forget(e, p);
 	p->pod = pod;
-	e->kept_pods++;
+	p->kept = (uint32_t)(bytes_of(pod->networks_text) + bytes_of(pod->default_text) + bytes_of(pod->record_text));
+	e->kept_bytes += p->kept;
 }
 
 void engine_pod_set_work(struct engine *e, struct engine_pod *p, enum pod_work work)
@@ -304,7 +311,7 @@ void engine_pods_work(struct engine *e, size_t *budget)
 		}
 		struct engine_pod *p = container_of(e->reconcile_at, struct engine_pod, in_pods);
 		e->reconcile_at = e->reconcile_at->next;
-		engine_spend(budget, SLICE / 32);
+		engine_spend(budget, POD_COST);
 		if (p->unreconciled)
 			engine_pod_reconcile(e, p);
 	}

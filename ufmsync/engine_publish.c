@@ -284,7 +284,7 @@ static void review(struct engine *e, struct engine_pod *p)
 		p->repairing = false;
 		p->failures = 0;
 		p->written = content;
-		if (!any_blocked(p) || e->kept_pods > KEPT_PODS_MAX)
+		if (!any_blocked(p) || e->kept_bytes > KEPT_BYTES_MAX)
 			engine_pod_forget(e, p);
 		return;
 	case VERDICT_PATCH:
@@ -307,7 +307,7 @@ void engine_publish_work(struct engine *e, size_t *budget)
 	if (e->phase != PHASE_RUN || (e->now < e->quiet_until && !engine_broken(BREAK_NO_QUIET)))
 		return;
 	while (*budget && !chain_empty(&e->work[WORK_REVIEW])) {
-		engine_spend(budget, SLICE / 32);
+		engine_spend(budget, POD_COST);
 		review(e, container_of(e->work[WORK_REVIEW].next, struct engine_pod, in_work));
 	}
 }

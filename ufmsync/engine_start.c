@@ -65,11 +65,12 @@ static void next_phase(struct engine *e)
 	}
 }
 
-static void visit(struct engine *e, struct engine_pod *p)
+static void visit(struct engine *e, struct engine_pod *p, size_t *budget)
 {
 	for (struct chain *at = p->attachments.next, *next; at != &p->attachments; at = next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
 		next = at->next;
+		engine_spend(budget, DECISION_COST);
 		if (a->has_guid || attachment_is_over(a))
 			continue;
 		if (e->phase == PHASE_RECORDS && a->recorded)
@@ -101,6 +102,6 @@ void engine_start_work(struct engine *e, size_t *budget)
 		struct engine_pod *p = container_of(e->phase_at, struct engine_pod, in_pods);
 		e->phase_at = e->phase_at->next;
 		--*budget;
-		visit(e, p);
+		visit(e, p, budget);
 	}
 }

@@ -162,6 +162,7 @@ struct engine_pod {
 	uint64_t problem;                 /* hash of the last problem that was said */
 	int64_t since;                    /* of its record */
 	int64_t retry_at, patched_at;
+	uint32_t kept; /* bytes of its annotations, while they are kept */
 	uint8_t work, failures, repairs;
 	bool gone : 1; /* not in engine.pods_by_uid any more; kept for its attachments */
 	bool finished : 1, terminating : 1, migration : 1;
@@ -263,7 +264,10 @@ struct event {
 };
 
 enum { LISTS_MAX = 4, READS_MAX = 32, EVENTS_MAX = 10000, STRAYS_MAX = 1000000, TOMBSTONES_MAX = 10000 };
-enum { STRAYS_OF_GUID_MAX = 256, KEPT_PODS_MAX = 10000, SLICE = 1000 };
+enum { STRAYS_OF_GUID_MAX = 256, KEPT_BYTES_MAX = 32 << 20, SLICE = 1000 };
+
+/* What a step weighs in a slice: about a microsecond each. */
+enum { DECISION_COST = 4, POD_COST = 40 };
 
 /* Where a sliced evaluation of a list stands. */
 enum sweep_part { SWEEP_SEATS, SWEEP_STRAYS, SWEEP_REMOVALS };
@@ -300,7 +304,7 @@ struct engine {
 
 	struct chain work[WORK_READ + 1], requesting;
 	unsigned patches, reads;
-	size_t kept_pods;
+	size_t kept_bytes; /* of the annotations of pods that are kept */
 	struct chain dirty_nets, dirty_spaces, decisions, pool_waiting;
 	struct chain *space_at; /* walk over the pods of the first dirty namespace */
 	struct chain *net_at;   /* walk over pending attachments of the first dirty net */

@@ -81,6 +81,14 @@ static struct network *make_network(unsigned n)
 	return network;
 }
 
+static struct namespace_rule *make_namespace(unsigned n)
+{
+	struct namespace_rule *rule = mem_alloc(sizeof *rule);
+
+	rule->name = mem_printf("tenant-%u", n);
+	return rule;
+}
+
 static void list_one(uint64_t id, unsigned i)
 {
 	size_t at = 0;
@@ -166,6 +174,8 @@ int main(void)
 	for (unsigned i = 0; i < PKEYS; i++)
 		fabric[i] = members_new();
 	engine_namespaces_begin(engine, now);
+	for (unsigned i = 0; i < PKEYS; i++)
+		engine_namespace_applied(engine, make_namespace(i), now);
 	engine_namespaces_end(engine, now);
 	engine_networks_begin(engine, now);
 	for (unsigned i = 0; i < PKEYS; i++)
