@@ -61,7 +61,8 @@ void sim_ufm_backup(struct sim *sim)
 
 	free(ufm->backup);
 	ufm->backup = mem_array(ufm->n ? ufm->n : 1, sizeof(*ufm->backup));
-	memcpy(ufm->backup, ufm->entries, ufm->n * sizeof(*ufm->backup));
+	if (ufm->n)
+		memcpy(ufm->backup, ufm->entries, ufm->n * sizeof(*ufm->backup));
 	ufm->n_backup = ufm->n;
 	sim_say(sim, "chaos    ufm is backed up");
 }
