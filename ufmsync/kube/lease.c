@@ -17,9 +17,13 @@ struct lease {
 	json_t *object;    /* as last read or written; NULL: does not exist */
 	char *fingerprint; /* holder and renewal: changes whenever the holder is alive */
 	int64_t seen_ms;   /* when the fingerprint last changed */
-	bool leading, releasing, clean, troubled;
+	bool leading, troubled;
+	bool clean;   /* what is being taken was given back, or never was anybody's */
+	bool hurried; /* a conflict was answered at once: the next one waits for the timer */
+	bool releasing, giving;
 	int64_t asked_ms;   /* when the write under way was sent */
 	int64_t renewed_ms; /* when the last write that succeeded was sent */
+	int64_t quiet_ms;   /* until then a former holder, or we as such, may still be heard */
 	void (*released)(void *aux);
 	void *released_aux;
 };
@@ -35,6 +39,7 @@ enum lease_step lease_decide(const struct lease_seen *seen, const char *identity
 
 static void read_lease(struct lease *lease);
 static void write_lease(struct lease *lease, const char *method, const char *holder);
+static void give_back(struct lease *lease);
 
 static const char *object_holder(const struct lease *lease)
 {
@@ -76,12 +81,25 @@ static void trouble(struct lease *lease, const struct error *err)
 		lease->options.trouble(lease->options.aux, err);
 }
 
-static void lose(struct lease *lease)
+static void keep_quiet(struct lease *lease, int64_t until)
+{
+	if (lease->quiet_ms < until)
+		lease->quiet_ms = until;
+}
+
+/* Our own last request may go on as long as anybody's, and it is not a part of what we do when we lead again. */
+static void lose(struct lease *lease, int64_t now)
 {
 	if (!lease->leading)
 		return;
 	lease->leading = false;
+	keep_quiet(lease, now + lease->options.linger_ms);
 	lease->options.lost(lease->options.aux);
+}
+
+static bool is_over(const struct lease *lease, int64_t sent_ms, int64_t now)
+{
+	return now >= sent_ms + lease->options.times.renew_deadline_ms;
 }
 
 /* Sets the timer for the next step; a leader's deadline is watched on the way, since answers may never come. */
@@ -111,9 +129,8 @@ static void decide(struct lease *lease, int64_t now)
 	};
 
 	if (lease->leading && strcmp(seen.holder, lease->identity) != 0)
-		lose(lease);
-	/* Nobody held it: no write of anybody can still be on its way. */
-	lease->clean = !seen.exists || seen.holder[0] == '\0';
+		lose(lease, now);
+	lease->clean = seen.holder[0] == '\0';
 	switch (lease_decide(&seen, lease->identity)) {
 	case LEASE_CREATE:
 		write_lease(lease, "POST", lease->identity);
@@ -122,25 +139,10 @@ static void decide(struct lease *lease, int64_t now)
 		write_lease(lease, "PUT", lease->identity);
 		return;
 	case LEASE_WAIT:
+		trouble(lease, NULL);
 		schedule(lease, now);
 		return;
 	}
-}
-
-static void on_read(void *aux, const struct kube_reply *reply)
-{
-	struct lease *lease = aux;
-	int64_t now = loop_now_ms();
-
-	lease->request = NULL;
-	if (reply->error && reply->status != 404) {
-		trouble(lease, reply->error);
-		schedule(lease, now);
-		return;
-	}
-	trouble(lease, NULL);
-	remember(lease, reply->error ? NULL : reply->object, now);
-	decide(lease, now);
 }
 
 static void finish_release(struct lease *lease)
@@ -152,6 +154,83 @@ static void finish_release(struct lease *lease)
 		released(lease->released_aux);
 }
 
+/* Deleted by somebody while another held it, who may not have noticed yet. */
+static void remember_none(struct lease *lease, int64_t now)
+{
+	const char *holder = object_holder(lease);
+
+	if (holder[0] != '\0' && strcmp(holder, lease->identity) != 0)
+		keep_quiet(lease, now + object_duration(lease) + lease->options.linger_ms);
+	remember(lease, NULL, now);
+}
+
+static void on_read(void *aux, const struct kube_reply *reply)
+{
+	struct lease *lease = aux;
+	int64_t now = loop_now_ms();
+
+	lease->request = NULL;
+	if (reply->error && reply->status != 404) {
+		trouble(lease, reply->error);
+		if (lease->releasing)
+			finish_release(lease);
+		else
+			schedule(lease, now);
+		return;
+	}
+	if (reply->error)
+		remember_none(lease, now);
+	else
+		remember(lease, reply->object, now);
+	if (lease->releasing)
+		give_back(lease);
+	else
+		decide(lease, now);
+}
+
+static void taken(struct lease *lease, int64_t now)
+{
+	lease->leading = true;
+	schedule(lease, now);
+	keep_quiet(lease, lease->clean ? now : now + lease->options.linger_ms);
+	lease->options.leading(lease->options.aux, lease->quiet_ms, object_annotation(lease));
+}
+
+/* A conflict (somebody was faster, or put an annotation on it) or a deletion: looked at at once, but only once until the
+ * timer's next turn, as the same may be the answer for ever. */
+static void write_failed(struct lease *lease, const struct kube_reply *reply, int64_t now)
+{
+	bool stale = reply->status == 409 || reply->status == 404;
+
+	if (stale && !lease->hurried) {
+		lease->hurried = true;
+		read_lease(lease);
+		return;
+	}
+	trouble(lease, reply->error);
+	schedule(lease, now);
+}
+
+/* A renewal that was under way when the end came, or the giving back itself.  Where no answer comes any more nobody is
+ * kept waiting: the Lease then expires. */
+static void written_at_the_end(struct lease *lease, const struct kube_reply *reply, int64_t now)
+{
+	bool stale = reply->status == 409 || reply->status == 404;
+
+	if (!reply->error && lease->giving) {
+		finish_release(lease);
+	} else if (!reply->error) {
+		remember(lease, reply->object, now);
+		lease->leading = true; /* also when it was the taking */
+		give_back(lease);
+	} else if (stale && !lease->hurried) {
+		lease->hurried = true;
+		read_lease(lease);
+	} else {
+		finish_release(lease);
+	}
+}
+
 static void on_written(void *aux, const struct kube_reply *reply)
 {
 	struct lease *lease = aux;
@@ -159,28 +238,20 @@ static void on_written(void *aux, const struct kube_reply *reply)
 
 	lease->request = NULL;
 	if (lease->releasing) {
-		finish_release(lease);
+		written_at_the_end(lease, reply, now);
 		return;
 	}
 	if (reply->error) {
-		trouble(lease, reply->status == 409 ? NULL : reply->error);
-		if (reply->status == 409 || reply->status == 404)
-			read_lease(lease); /* somebody was faster, or it was deleted */
-		else
-			schedule(lease, now);
+		write_failed(lease, reply, now);
 		return;
 	}
 	trouble(lease, NULL);
-	lease->renewed_ms = lease->asked_ms;
 	remember(lease, reply->object, now);
-	if (!lease->leading) {
-		lease->leading = true;
+	lease->renewed_ms = lease->asked_ms;
+	if (lease->leading || is_over(lease, lease->renewed_ms, now))
 		schedule(lease, now);
-		lease->options.leading(lease->options.aux, lease->clean ? now : now + lease->options.linger_ms,
-				       object_annotation(lease));
-		return;
-	}
-	schedule(lease, now);
+	else
+		taken(lease, now);
 }
 
 static char *lease_path(const struct lease *lease, bool named)
@@ -261,8 +332,9 @@ static void on_timer(struct loop_timer *timer)
 	struct lease *lease = container_of(timer, struct lease, timer);
 	int64_t now = loop_now_ms();
 
-	if (lease->leading && now >= lease->renewed_ms + lease->options.times.renew_deadline_ms)
-		lose(lease);
+	lease->hurried = false;
+	if (lease->leading && is_over(lease, lease->renewed_ms, now))
+		lose(lease, now);
 	if (lease->request) {
 		schedule(lease, now);
 		return;
@@ -310,23 +382,27 @@ void lease_free(struct lease *lease)
 
 bool lease_may_write(const struct lease *lease, int64_t now_ms)
 {
-	return lease->leading && !lease->releasing &&
-	       now_ms < lease->renewed_ms + lease->options.times.renew_deadline_ms;
+	return lease->leading && !lease->releasing && !is_over(lease, lease->renewed_ms, now_ms);
+}
+
+static void give_back(struct lease *lease)
+{
+	if (lease->leading && strcmp(object_holder(lease), lease->identity) == 0) {
+		lease->giving = true;
+		write_lease(lease, "PUT", "");
+	} else {
+		finish_release(lease);
+	}
 }
 
 void lease_release(struct lease *lease, void (*done)(void *aux), void *aux)
 {
-	bool held = lease->leading && lease->object;
-
-	if (lease->request)
-		http_cancel(lease->request);
-	lease->request = NULL;
 	loop_timer_stop(&lease->timer);
 	lease->releasing = true;
+	lease->hurried = false;
 	lease->released = done;
 	lease->released_aux = aux;
-	if (held)
-		write_lease(lease, "PUT", "");
-	else
-		finish_release(lease);
+	/* A renewal under way decides which version there is to give back. */
+	if (!lease->request)
+		give_back(lease);
 }

@@ -23,8 +23,8 @@ struct lease_options {
 	const char *annotation; /* key of an annotation that the holder keeps on the Lease */
 	struct lease_times times;
 	int64_t linger_ms; /* how long a request of a holder that died may still go on */
-	/* We hold it.  Nothing may be written before `quiet_until`: the last holder may still be heard until then (now, after a
-	 * clean release).  `annotation`: its value, or NULL. */
+	/* We hold it.  Nothing may be written before `quiet_until`: the last holder, or we ourselves when we had lost it, may
+	 * still be heard until then (now, after a clean release).  `annotation`: its value, or NULL. */
 	void (*leading)(void *aux, int64_t quiet_until, const char *annotation);
 	void (*lost)(void *aux); /* somebody else may write from now on; the lease tries to come back by itself */
 	/* Before each renewal: the annotation's new value (copied), or NULL to leave it as it is. */
@@ -42,7 +42,7 @@ void lease_free(struct lease *lease);                         /* does not releas
 bool lease_may_write(const struct lease *lease, int64_t now_ms);
 const char *lease_holder(const struct lease *lease); /* who held it when last seen; "" nobody or not known */
 /* Gives it back, so that the next holder need not wait, and calls `done` (also when that failed).  The caller has
- * finished its own writes. */
+ * finished its own writes.  A renewal under way ends first; a server that gives no answer is waited for once. */
 void lease_release(struct lease *lease, void (*done)(void *aux), void *aux);
 
 /* The pure part.  What to do about a Lease as it was read. */
