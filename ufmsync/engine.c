@@ -154,6 +154,21 @@ void engine_audit(struct engine *e, int64_t now)
 	e->audit_due = e->phase >= PHASE_LIST;
 }
 
+void engine_retry(struct engine *e, int64_t now)
+{
+	engine_touch(e, now);
+	e->auth_failures = 0;
+	e->write_not_before = 0;
+	if (e->audit_failures && !e->listing_all)
+		wake_set(&e->wakes, &e->audit_wake, now);
+	e->audit_failures = 0;
+	for (struct chain *at = e->partitions.next; at != &e->partitions; at = at->next) {
+		struct partition *partition = container_of(at, struct partition, in_partitions);
+		if (partition->list_failures && !partition->listing)
+			engine_want_list(e, partition, now);
+	}
+}
+
 /* --- what is --- */
 
 const char *attachment_state_name(enum attachment_state state)

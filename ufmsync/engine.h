@@ -95,6 +95,8 @@ bool engine_is_settled(const struct engine *engine); /* to be remembered on the 
 /* An operator has looked at the orphans: settles, releases the brake; what is an orphan now may be removed. */
 void engine_confirm(struct engine *engine, int64_t now);
 void engine_audit(struct engine *engine, int64_t now); /* compare with the fabric manager now */
+/* Credentials were renewed: what waits because requests failed is tried now. */
+void engine_retry(struct engine *engine, int64_t now);
 
 /* --- answers --- */
 

@@ -265,6 +265,22 @@ static void test_refused_credentials_lose_nothing(void **state)
 	world_free(world);
 }
 
+static void test_renewed_credentials_count_at_once(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world->write_error = ERROR_AUTH;
+	world_pod(world, "a/p", "ib");
+	world_run(world);
+	world->write_error = ERROR_NONE;
+	world_run(world);
+	assert_int_not_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
+	engine_retry(world->engine, world->now);
+	world_run(world);
+	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
+	world_free(world);
+}
+
 static void test_a_lost_membership_is_put_back(void **state)
 {
 	(void)state;
@@ -433,6 +449,7 @@ int main(void)
 		cmocka_unit_test(test_one_bad_guid_delays_nobody_else),
 		cmocka_unit_test(test_a_refused_pkey_delays_no_other),
 		cmocka_unit_test(test_refused_credentials_lose_nothing),
+		cmocka_unit_test(test_renewed_credentials_count_at_once),
 		cmocka_unit_test(test_a_lost_membership_is_put_back),
 		cmocka_unit_test(test_a_changed_membership_is_written_anew),
 		cmocka_unit_test(test_a_blocked_interface_does_not_hold_up_the_others),
