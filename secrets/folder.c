@@ -278,6 +278,11 @@ const char *folder_text(const struct folder *folder, const char *name)
 	return NULL;
 }
 
+const char *folder_name(const struct folder *folder, size_t i)
+{
+	return i < folder->n ? folder->files[i].name : NULL;
+}
+
 bool folder_changed(const struct folder *folder)
 {
 	int dir = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -20,6 +21,8 @@ int folder_read(struct folder **ret, const char *path, struct error *err);
 void folder_free(struct folder *folder); /* wipes; NULL is fine */
 /* Without the line end behind it, which editors and `echo` leave there; NULL when there is no such file. */
 const char *folder_text(const struct folder *folder, const char *name);
+/* All names, from 0 in no order; NULL behind the last. */
+const char *folder_name(const struct folder *folder, size_t i);
 /* Shows the folder another state than the one read?  Reads no file.  A folder that has become unreadable has changed. */
 bool folder_changed(const struct folder *folder);
 bool folder_equal(const struct folder *a, const struct folder *b); /* the same names and texts; NULL is an empty one */

@@ -138,6 +138,11 @@ const char *secrets_other(const struct secrets *secrets, const char *name)
 	return secrets->folder ? folder_text(secrets->folder, name) : NULL;
 }
 
+const char *secrets_name_in_folder(const struct secrets *secrets, size_t i)
+{
+	return secrets->folder ? folder_name(secrets->folder, i) : NULL;
+}
+
 bool secrets_equal(const struct secrets *a, const struct secrets *b)
 {
 	for (enum secret_id id = 0; id < SECRET_COUNT; id++) {

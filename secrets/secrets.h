@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "base/error.h"
 
@@ -39,6 +40,8 @@ const char *secrets_origin(const struct secrets *secrets, enum secret_id id);
 /* Settings that are no secrets may stand in the same Secret (UFM_ADDRESS ...): the text of the file `name` in the
  * folder as it was when loaded, NULL when there is none. */
 const char *secrets_other(const struct secrets *secrets, const char *name);
+/* Names of all files in the folder, the secrets' too, from 0 in no order; NULL behind the last. */
+const char *secrets_name_in_folder(const struct secrets *secrets, size_t i);
 bool secrets_equal(const struct secrets *a, const struct secrets *b); /* all values, the others too */
 
 /* Whether the folder shows another state than when `secrets` was loaded: the target of `..data` has changed (how a

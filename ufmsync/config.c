@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -213,14 +214,26 @@ static int read_identity(struct config *config, struct error *err)
 	const char *node = settings_get(config->settings, SETTING_K8S_NODE);
 	const char *uid = settings_get(config->settings, SETTING_POD_UID);
 	char host[256] = "";
+	uint64_t chance = 0;
 
 	if (!node) {
 		if (gethostname(host, sizeof host - 1) < 0)
 			return error_set_errno(err, "host name");
 		node = host;
 	}
-	config->identity = uid ? mem_printf("%s_%s", node, uid) : mem_printf("%s_%ld", node, (long)getpid());
+	/* Two that call themselves the same would both lead: without a UID chance tells them apart, as in containers the
+	 * process id of both is 1, and on the host's network their host name the node's. */
+	if (!uid && getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
+		return error_set_errno(err, "random number");
+	config->identity = uid ? mem_printf("%s_%s", node, uid) : mem_printf("%s_%016" PRIx64, node, chance);
 	return 0;
+}
+
+static bool is_namespace(const char *text)
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-");
+
+	return n > 0 && n <= 63 && text[n] == '\0' && text[0] != '-' && text[n - 1] != '-';
 }
 
 static int read_rest(struct config *config, struct error *err)
@@ -251,6 +264,8 @@ static int read_rest(struct config *config, struct error *err)
 				  "annotation is only a wish");
 	config->kubeconfig = settings_get(settings, SETTING_KUBECONFIG);
 	config->lease_namespace = settings_get(settings, SETTING_POD_NAMESPACE);
+	if (!is_namespace(config->lease_namespace))
+		return settings_bad(settings, SETTING_POD_NAMESPACE, NULL, err);
 	config->health_listen = settings_get(settings, SETTING_UFMSYNC_HEALTH_LISTEN);
 	for (int id = SETTING_DAEMON_SM_PLUGIN_PATH; id <= SETTING_DAEMON_PERIODIC_UPDATE; id++)
 		if (settings_is_set(settings, (enum setting)id))

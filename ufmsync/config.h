@@ -21,7 +21,7 @@ struct config {
 	struct lease_times lease;
 	const char *kubeconfig; /* NULL: in-cluster */
 	const char *lease_namespace;
-	char *identity; /* owned: node_uid, or host name and process id */
+	char *identity; /* owned: node_uid, or with a random number instead */
 	const char *health_listen;
 	enum log_level log_level;
 	enum log_format log_format;

@@ -152,9 +152,16 @@ static bool is_service_link(const char *name, size_t n, const char *value)
 
 	if (has_suffix(name, n, "_SERVICE_HOST") || memmem(name, n, "_SERVICE_PORT", 13))
 		return true;
-	if (has_suffix(name, n, "_PORT") && (strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0))
+	if (has_suffix(name, n, "_PORT") &&
+	    (strncmp(value, "tcp://", 6) == 0 || strncmp(value, "udp://", 6) == 0 || strncmp(value, "sctp://", 7) == 0))
 		return true;
-	return port && isdigit((unsigned char)port[6]) && (memmem(name, n, "_TCP", 4) || memmem(name, n, "_UDP", 4));
+	return port && isdigit((unsigned char)port[6]) &&
+	       (memmem(name, n, "_TCP", 4) || memmem(name, n, "_UDP", 4) || memmem(name, n, "_SCTP", 5));
+}
+
+static bool is_alias(const char *name, size_t n)
+{
+	return n == 8 && memcmp(name, "UFM_USER", 8) == 0;
 }
 
 static bool is_ours(const char *name)
@@ -185,7 +192,7 @@ static int read_environment(struct settings *settings, char *const *environ, str
 			continue;
 		}
 		if (id < 0) {
-			if (is_ours(entry) && !(n == 8 && memcmp(entry, "UFM_USER", 8) == 0))
+			if (is_ours(entry) && !is_alias(entry, n))
 				return error_set(err, ERROR_INVALID,
 						 "unknown setting %.*s in the environment; `ufmsyncd --help` lists all",
 						 (int)n, entry);
@@ -248,18 +255,27 @@ static int read_flags(struct settings *settings, const struct settings_source *s
 }
 
 /* What is no secret may stand in the mounted Secret beside them, as the published one has it. */
-static void read_secret_dir(struct settings *settings)
+static int read_secret_dir(struct settings *settings, struct error *err)
 {
+	const char *name;
+
+	for (size_t i = 0; (name = secrets_name_in_folder(settings->secrets, i)); i++)
+		if (is_ours(name) && find_setting(name, strlen(name)) < 0 && !is_alias(name, strlen(name)))
+			return error_set(err, ERROR_INVALID,
+					 "unknown setting %s in UFMSYNC_SECRET_DIR=%s; `ufmsyncd --help` lists all",
+					 name, settings->value[SETTING_UFMSYNC_SECRET_DIR]);
 	for (int id = 0; id < SETTING_COUNT; id++) {
 		const char *value =
 			setting_infos[id].secret ? NULL : secrets_other(settings->secrets, setting_infos[id].name);
 
-		if (!value || *value == '\0' || (settings->origin[id] && strcmp(settings->origin[id], "flag") == 0))
+		if (!value || *value == '\0' || id == SETTING_UFMSYNC_SECRET_DIR ||
+		    (settings->origin[id] && strcmp(settings->origin[id], "flag") == 0))
 			continue;
 		free(settings->value[id]);
 		settings->value[id] = mem_dup(value);
 		settings->origin[id] = "Secret";
 	}
+	return 0;
 }
 
 static const char *lookup_environment(void *aux, const char *name)
@@ -284,11 +300,10 @@ int settings_load(struct settings **ret, const struct settings_source *source, s
 
 	settings->environ = source->environ;
 	if (read_environment(settings, source->environ, err) < 0 || read_flags(settings, source, err) < 0 ||
-	    settings_reload_secrets(settings, &settings->secrets, err) < 0) {
+	    settings_reload_secrets(settings, &settings->secrets, err) < 0 || read_secret_dir(settings, err) < 0) {
 		settings_free(settings);
 		return -1;
 	}
-	read_secret_dir(settings);
 	*ret = settings;
 	return 0;
 }

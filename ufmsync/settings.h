@@ -76,7 +76,7 @@ struct settings_source {
 };
 
 /* Reads flags, environment and the Secret's folder.  ERROR_INVALID on an unknown flag, on an unknown UFM_*, UFMSYNC_* or
- * OPENSM_* name, on a secret given as a flag.  What is accepted but wants to be said (service links that were
+ * OPENSM_* name (in the Secret's folder too), on a secret given as a flag.  What is accepted but wants to be said (service links that were
  * ignored) is added to notices. */
 int settings_load(struct settings **ret, const struct settings_source *source, struct error *err);
 void settings_free(struct settings *settings);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -97,6 +98,8 @@ static void test_a_bad_value_is_named_with_its_origin_and_what_is_accepted(void 
 	refuses((char *)"DAEMON_SM_PLUGIN=", "DAEMON_SM_PLUGIN", "not set");
 	refuses((char *)"ENABLE_IP_OVER_IB=yes", "ENABLE_IP_OVER_IB", "true or false");
 	refuses((char *)"UFMSYNC_LOG_LEVEL=loud", "UFMSYNC_LOG_LEVEL", "debug");
+	refuses((char *)"POD_NAMESPACE=a/b?", "POD_NAMESPACE='a/b?'", "a namespace");
+	refuses((char *)"POD_NAMESPACE=-a", "POD_NAMESPACE='-a'", "a namespace");
 }
 
 static void test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not(void **state)
@@ -115,8 +118,12 @@ static void test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not(void 
 
 static void test_service_links_are_ignored_with_a_notice(void **state)
 {
-	char *links[] = { (char *)"UFM_PORT=tcp://10.0.0.1:443", (char *)"UFM_SERVICE_HOST=10.0.0.1",
-			  (char *)"UFMSYNC_SERVICE_PORT_HTTPS=8443", (char *)"UFMSYNC_PORT_8443_TCP_ADDR=10.0.0.1",
+	char *links[] = { (char *)"UFM_PORT=tcp://10.0.0.1:443",
+			  (char *)"UFM_SERVICE_HOST=10.0.0.1",
+			  (char *)"UFMSYNC_SERVICE_PORT_HTTPS=8443",
+			  (char *)"UFMSYNC_PORT_8443_TCP_ADDR=10.0.0.1",
+			  (char *)"UFMSYNC_PORT=sctp://10.0.0.1:1",
+			  (char *)"UFM_PORT_1_SCTP=sctp://10.0.0.1:1",
 			  NULL };
 	struct config config;
 	struct error err = { 0 };
@@ -127,8 +134,67 @@ static void test_service_links_are_ignored_with_a_notice(void **state)
 	assert_null(settings_get(config.settings, SETTING_UFM_PORT));
 	for (size_t i = 0; settings_notice(config.settings, i); i++)
 		said += strstr(settings_notice(config.settings, i), "service link") != NULL;
-	assert_int_equal(said, 4);
+	assert_int_equal(said, 6);
 	config_free(&config);
+}
+
+static void test_without_a_uid_no_two_call_themselves_the_same(void **state)
+{
+	char *none[] = { (char *)"POD_UID=", NULL };
+	struct config first, second;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(load(&first, &err, none, 0, NULL), 0);
+	assert_int_equal(load(&second, &err, none, 0, NULL), 0);
+	assert_memory_equal(first.identity, "n1_", 3);
+	assert_string_not_equal(first.identity, second.identity);
+	config_free(&first);
+	config_free(&second);
+}
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+	char *path = mem_printf("%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	assert_true(fputs(text, file) >= 0);
+	assert_int_equal(fclose(file), 0);
+	free(path);
+}
+
+static void test_the_mounted_secret_is_read_as_strictly_as_the_environment(void **state)
+{
+	char folder[] = "/tmp/test_config.XXXXXX";
+	struct config config;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	char *setting = mem_printf("UFMSYNC_SECRET_DIR=%s", folder);
+	char *more[] = { setting, NULL };
+	write_file(folder, "UFM_USER", "u");
+	write_file(folder, "UFM_ADDRESS", "ufm.example.com\n");
+	write_file(folder, "UFMSYNC_SECRET_DIR", "/elsewhere");
+	write_file(folder, "OTHERS", "x");
+	assert_int_equal(load(&config, &err, more, 0, NULL), 0);
+	assert_string_equal(settings_get(config.settings, SETTING_UFM_USERNAME), "u");
+	assert_string_equal(settings_get(config.settings, SETTING_UFM_ADDRESS), "ufm.example.com");
+	assert_string_equal(settings_origin(config.settings, SETTING_UFM_ADDRESS), "Secret");
+	assert_string_equal(settings_get(config.settings, SETTING_UFMSYNC_SECRET_DIR), folder);
+	config_free(&config);
+	write_file(folder, "UFM_ADRESS", "ufm.example.com");
+	refuses(setting, "UFM_ADRESS", "--help");
+	for (const char *const *name = (const char *const[]){ "UFM_USER", "UFM_ADDRESS", "UFMSYNC_SECRET_DIR", "OTHERS",
+							      "UFM_ADRESS", NULL };
+	     *name; name++) {
+		char *path = mem_printf("%s/%s", folder, *name);
+		assert_int_equal(unlink(path), 0);
+		free(path);
+	}
+	assert_int_equal(rmdir(folder), 0);
+	free(setting);
 }
 
 static void test_an_empty_value_is_not_set(void **state)
@@ -230,6 +296,8 @@ int main(void)
 		cmocka_unit_test(test_a_bad_value_is_named_with_its_origin_and_what_is_accepted),
 		cmocka_unit_test(test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not),
 		cmocka_unit_test(test_service_links_are_ignored_with_a_notice),
+		cmocka_unit_test(test_without_a_uid_no_two_call_themselves_the_same),
+		cmocka_unit_test(test_the_mounted_secret_is_read_as_strictly_as_the_environment),
 		cmocka_unit_test(test_an_empty_value_is_not_set),
 		cmocka_unit_test(test_a_flag_wins_over_the_environment),
 		cmocka_unit_test(test_a_secret_is_no_flag_and_is_never_printed),
