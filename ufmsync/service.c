@@ -17,8 +17,7 @@
 #define SETTLED_CONFIRM "confirm"
 
 enum {
-	ACTIONS_A_TURN = 64, /* then the loop looks at its descriptors again */
-	SECRETS_LOOK_MS = 5 * 1000,
+	ACTIONS_A_TURN = 64,    /* then the loop looks at its descriptors again */
 	LINGER_MARGIN_MS = 500, /* a request's own deadline fires a little late */
 };
 
@@ -44,6 +43,7 @@ static void start_engine(struct service *service)
 	engine_free(service->engine);
 	service->engine = engine_new(&options);
 	service->generation++;
+	service->confirmed = false;
 }
 
 /* --- the Lease --- */
@@ -55,6 +55,19 @@ static void settled_prefix(const struct service *service, char *out, size_t size
 
 	snprintf(out, size, "%s-%s ", guid_format(first, service->config->engine.first),
 		 guid_format(last, service->config->engine.last));
+}
+
+/* Counts once: it stays on the Lease until a renewal has replaced it, and what the brake holds later nobody has seen. */
+static void take_confirmation(struct service *service, const char *annotation)
+{
+	bool confirms = annotation && strcmp(annotation, SETTLED_CONFIRM) == 0;
+
+	if (confirms && !service->confirmed) {
+		engine_confirm(service->engine, loop_now_ms());
+		log_say(LOG_INFO, "ORPHANS_CONFIRMED", NULL,
+			"an operator confirmed: orphans are removed, the brake is off");
+	}
+	service->confirmed = confirms;
 }
 
 static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
@@ -71,8 +84,7 @@ static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
 			   { "settled", settled ? "yes" : "no" }),
 		"this replica leads");
 	engine_lead(service->engine, quiet_until, settled, now);
-	if (annotation && strcmp(annotation, SETTLED_CONFIRM) == 0)
-		engine_confirm(service->engine, now);
+	take_confirmation(service, annotation);
 }
 
 static void on_lost(void *aux)
@@ -95,11 +107,7 @@ static const char *annotate(void *aux, const char *current)
 	static char value[128];
 	char prefix[64], time[28];
 
-	if (current && strcmp(current, SETTLED_CONFIRM) == 0) {
-		engine_confirm(service->engine, loop_now_ms());
-		log_say(LOG_INFO, "ORPHANS_CONFIRMED", NULL,
-			"an operator confirmed: orphans are removed, the brake is off");
-	}
+	take_confirmation(service, current);
 	settled_prefix(service, prefix, sizeof prefix);
 	if (!engine_is_settled(service->engine) || (current && strncmp(current, prefix, strlen(prefix)) == 0))
 		return NULL;
@@ -121,50 +129,6 @@ static void lease_trouble(void *aux, const struct error *err)
 			    err->kind == ERROR_AUTH ? "KUBE_FORBIDDEN" : "KUBE_UNREACHABLE",
 			    LOG_FIELDS({ "kind", error_kind_name(err->kind) }), "Lease: %s", err->text);
 	}
-}
-
-/* --- credentials --- */
-
-static int take_secrets(struct service *service, const struct secrets *secrets, struct error *err)
-{
-	const char *text = secrets_get(secrets, SECRET_RECORD_KEY);
-	struct record_keys *keys = NULL;
-
-	if (text && record_keys_parse(&keys, text, err) < 0)
-		return error_wrap(err, "UFMSYNC_RECORD_KEY");
-	if (service->config->plugin == CONFIG_PLUGIN_UFM && ufm_set_secrets(service->backend, secrets, err) < 0) {
-		record_keys_free(keys);
-		return -1;
-	}
-	engine_set_keys(service->engine, keys);
-	record_keys_free(service->record_keys);
-	service->record_keys = keys;
-	return 0;
-}
-
-static void look_for_secrets(struct loop_timer *timer)
-{
-	struct service *service = container_of(timer, struct service, secrets_timer);
-	const struct secrets *current =
-		service->secrets ? service->secrets : settings_secrets(service->config->settings);
-	struct secrets *fresh = NULL;
-	struct error err = { 0 };
-
-	loop_timer_at(timer, loop_now_ms() + SECRETS_LOOK_MS);
-	engine_set_wall_offset(service->engine, loop_wall_ms() - loop_now_ms());
-	if (!secrets_stale(current))
-		return;
-	if (settings_reload_secrets(service->config->settings, &fresh, &err) < 0 ||
-	    (!secrets_equal(current, fresh) && take_secrets(service, fresh, &err) < 0)) {
-		log_limited(&service->kube_limit, 5, LOG_ERROR, "SECRET_BAD", NULL,
-			    "the rotated Secret is not taken up, the old one stays in use: %s", err.text);
-		secrets_free(fresh);
-		return;
-	}
-	if (!secrets_equal(current, fresh))
-		log_say(LOG_INFO, "SECRET_ROTATED", NULL, "new credentials are in use");
-	secrets_free(service->secrets);
-	service->secrets = fresh;
 }
 
 /* --- the engine's turn --- */
@@ -231,8 +195,11 @@ static void on_deadline(struct loop_timer *timer)
 
 /* --- life --- */
 
+/* The Lease has connections of its own, so that its renewal never waits for patches that the API server is slow with. */
 static int start_kube(struct service *service, struct error *err)
 {
+	static const char agent[] = "ufmsyncd/" UFMSYNC_VERSION;
+
 	if (kube_config_load(&service->kube_config, service->config->kubeconfig, NULL, err) < 0) {
 		err->kind = ERROR_INVALID; /* a file that cannot be read is a bad setting too */
 		return -1;
@@ -240,7 +207,9 @@ static int start_kube(struct service *service, struct error *err)
 	if (service->kube_config->insecure)
 		log_say(LOG_WARN, "KUBE_INSECURE", LOG_FIELDS({ "from", service->kube_config->origin }),
 			"insecure-skip-tls-verify: the API server's certificate is not verified");
-	return kube_new(&service->kube, service->loop, service->kube_config, "ufmsyncd/" UFMSYNC_VERSION, err);
+	if (kube_new(&service->kube, service->loop, service->kube_config, agent, err) < 0)
+		return -1;
+	return kube_new(&service->lease_kube, service->loop, service->kube_config, agent, err);
 }
 
 static int start_backend(struct service *service, struct error *err)
@@ -279,7 +248,7 @@ int service_new(struct service **ret, struct loop *loop, const struct config *co
 	service->loop = loop;
 	service->config = config;
 	loop_timer_init(&service->deadline, loop, on_deadline);
-	loop_timer_init(&service->secrets_timer, loop, look_for_secrets);
+	loop_timer_init(&service->secrets_timer, loop, NULL);
 	loop_timer_init(&service->stop_timer, loop, NULL);
 	if (start_backend(service, err) < 0 || start_kube(service, err) < 0 || service_health_start(service, err) < 0) {
 		service_free(service);
@@ -300,10 +269,10 @@ int service_new(struct service **ret, struct loop *loop, const struct config *co
 		.trouble = lease_trouble,
 		.aux = service,
 	};
-	service->lease = lease_new(loop, service->kube, &lease);
+	service->lease = lease_new(loop, service->lease_kube, &lease);
 	service_watch(service);
 	service->backend->class->probe(service->backend, on_probed, service);
-	loop_timer_at(&service->secrets_timer, loop_now_ms() + SECRETS_LOOK_MS);
+	service_look_for_secrets(service);
 	loop_on_turn(loop, pump, service);
 	*ret = service;
 	return 0;
@@ -313,7 +282,7 @@ static void released(void *aux)
 {
 	struct service *service = aux;
 
-	log_say(LOG_INFO, "STOPPED", NULL, "the Lease is given back");
+	log_say(LOG_INFO, "STOPPED", NULL, "stopped");
 	loop_stop(service->loop);
 }
 
@@ -321,8 +290,8 @@ static void try_stop(struct loop_timer *timer)
 {
 	struct service *service = container_of(timer, struct service, stop_timer);
 
-	/* The write's own deadline ends this wait. */
-	if (service->writing)
+	/* Their own deadlines end this wait. */
+	if (service->writing || service->patching > 0)
 		loop_timer_at(timer, loop_now_ms() + 20);
 	else
 		lease_release(service->lease, released, service);
@@ -333,7 +302,7 @@ void service_stop(struct service *service)
 	if (service->stopping)
 		return;
 	service->stopping = true;
-	log_say(LOG_INFO, "STOPPING", NULL, "the write under way is finished, then the Lease is given back");
+	log_say(LOG_INFO, "STOPPING", NULL, "what is being written is finished, then the Lease is given back");
 	loop_timer_init(&service->stop_timer, service->loop, try_stop);
 	loop_timer_at(&service->stop_timer, 0);
 }
@@ -354,6 +323,7 @@ void service_free(struct service *service)
 	service_cancel_requests(service);
 	httpd_free(service->health);
 	kube_free(service->kube);
+	kube_free(service->lease_kube);
 	kube_config_free(service->kube_config);
 	engine_free(service->engine);
 	record_keys_free(service->record_keys);

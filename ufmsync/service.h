@@ -9,6 +9,6 @@
 struct service;
 
 int service_new(struct service **ret, struct loop *loop, const struct config *config, struct error *err);
-/* A clean end: the write under way finishes, the Lease is given back, then the loop stops. */
+/* A clean end: the write and the patches under way finish, the Lease is given back, then the loop stops. */
 void service_stop(struct service *service);
 void service_free(struct service *service); /* NULL is fine */

@@ -182,6 +182,7 @@ static void on_patched(void *aux, const struct kube_reply *reply)
 	struct service *service = request->service;
 	enum engine_patched how = patched(service, reply);
 
+	service->patching--;
 	request->http = NULL;
 	if (service_request_is_current(request))
 		engine_patch_done(service->engine, request->id, how, reply->error ? reply->error->text : NULL,
@@ -219,6 +220,7 @@ static void act_patch(struct service *service, const struct engine_action *actio
 			.aux = request,
 		};
 		request->http = kube_send(service->kube, &options);
+		service->patching++;
 		free(path);
 	}
 	buf_free(&patch);

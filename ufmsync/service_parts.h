@@ -23,7 +23,7 @@ struct service {
 	struct loop *loop;
 	const struct config *config;
 	struct kube_config *kube_config;
-	struct kube *kube;
+	struct kube *kube, *lease_kube;
 	struct kube_watch *watches[SERVICE_KINDS];
 	struct kube_events *events;
 	struct lease *lease;
@@ -36,13 +36,15 @@ struct service {
 	uint64_t generation;              /* of the engine: answers to an earlier one are dropped */
 	struct service_request *requests; /* under way */
 	bool writing;                     /* a write to the fabric manager is under way */
+	unsigned patching;                /* patches of pods under way */
+	bool confirmed;                   /* what stands on the Lease has been acted on */
 	bool stopping;
 	enum engine_brake brake;         /* as last logged */
 	bool fabric_trouble, listed;     /* as last logged */
 	struct loop_timer deadline;      /* of the engine */
 	struct loop_timer stop_timer;    /* of a clean end */
 	struct loop_timer secrets_timer; /* looks for rotated credentials */
-	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit;
+	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit, secrets_limit;
 
 	struct {
 		uint64_t write_ok, write_failed, list_ok, list_failed, patch_ok, patch_stale, patch_refused,
@@ -73,6 +75,9 @@ struct service_request {
 struct service_request *service_request_new(struct service *service, uint64_t id, const char *uid);
 void service_request_free(struct service_request *request);
 bool service_request_is_current(const struct service_request *request);
+
+/* service_secrets.c: from now on. */
+void service_look_for_secrets(struct service *service);
 
 /* service_health.c */
 int service_health_start(struct service *service, struct error *err);
