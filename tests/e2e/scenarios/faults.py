@@ -249,3 +249,28 @@ def patches_that_fail_are_done_again(world):
         world.pod("p-" + action.replace("_", "-"), "ib")
         guid = world.guid("p-" + action.replace("_", "-"))
         expect(guid in world.members(5), "a member")
+
+
+@scenario("mock")
+def slow_patches_do_not_cost_the_lease(world):
+    """As many as may be under way take longer than the Lease lasts; its renewal must not wait behind them."""
+    daemon = start(world)
+    world.kube.control.call("POST", "/control/faults", {
+        "match": {"method": "PATCH", "resource": "pods"}, "times": 100, "action": "latency", "delay_ms": 4000})
+    names = ["p%d" % i for i in range(80)]
+    for name in names:
+        world.pod(name, "ib")
+    guids = {world.guid(name, timeout=40) for name in names}
+    expect_equal(set(world.members(5)), guids, "members")
+    expect(not daemon.said("LEADER_LOST"), "the Lease was renewed all the time")
+
+
+@scenario("mock")
+def patch_under_way_ends_before_a_clean_release(world):
+    daemon = start(world)
+    world.kube.control.call("POST", "/control/faults", {
+        "match": {"method": "PATCH", "resource": "pods"}, "times": 1, "action": "latency", "delay_ms": 700})
+    world.pod("p", "ib")
+    eventually("joined, the patch is under way", lambda: daemon.metric('ufmsync_attachments{state="member"}') == 1)
+    daemon.stop()
+    expect(world.guid("p", timeout=0.1) in world.members(5), "published by the one that stopped")

@@ -6,6 +6,7 @@ import subprocess
 import objects
 from scenario import expect, expect_equal, scenario
 from servers import eventually
+from world import RECORD_KEY
 
 
 def refused(world, *words, **settings):
@@ -254,6 +255,23 @@ def rotated_secret_is_taken_up_without_a_restart(world):
     world.guid("p", timeout=40)
     expect(daemon.said("SECRET_ROTATED"), "the log says so")
     expect("rotated-password-4410" not in daemon.process.output(), "the new password is not shown")
+
+
+@scenario("mock")
+def rotated_secret_without_its_record_key_is_refused(world):
+    world.start_ufm()
+    world.nad("ib", objects.ib_config("0x5"))
+    files = dict(published_secret(world), UFMSYNC_RECORD_KEY=RECORD_KEY)
+    folder = mounted_secret(world, "1", files)
+    daemon = world.start(UFMSYNC_SECRET_DIR=folder, UFMSYNC_RECORD_KEY=None, **NO_UFM)
+    mounted_secret(world, "2", published_secret(world))
+    eventually("refused, with what to do", lambda: daemon.said("SECRET_BAD"), 15)
+    expect("UFMSYNC_RECORD_KEY is missing" in daemon.process.output(), "what is missing is named")
+    world.pod("p", "ib")
+    world.guid("p")
+    expect(world.get_pod("p")["metadata"]["annotations"].get("ufmsync.io/record"), "records are written on")
+    mounted_secret(world, "3", dict(files, UFM_ADDRESS="192.0.2.1"))
+    eventually("what needs a restart is named", lambda: daemon.said("RESTART_NEEDED"), 15)
 
 
 @scenario("mock")
