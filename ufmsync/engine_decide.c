@@ -183,6 +183,10 @@ static enum guid_claim claim(struct engine *e, struct attachment *a, struct guid
 	if (result == GUID_CLAIM_BLOCKED && known && !holder && !guid_pool_rest_end(e->pool, guid) &&
 	    listed_where_it_goes(e, a, guid, e->phase == PHASE_ADOPT))
 		result = guid_pool_claim(e->pool, guid, true, e->now);
+	/* What stands published is believed at this moment; a rest of which no holder is known is only a guess. */
+	if (result == GUID_CLAIM_RESTING && !holder && e->phase == PHASE_ADOPT &&
+	    listed_where_it_goes(e, a, guid, true))
+		result = guid_pool_claim(e->pool, guid, true, e->now);
 	if (engine_broken(BREAK_IGNORE_HOLDER) && result == GUID_CLAIM_HELD)
 		return GUID_CLAIM_OK;
 	if (result == GUID_CLAIM_OK && holder)
