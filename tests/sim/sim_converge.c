@@ -107,8 +107,7 @@ static bool is_braked(const struct sim *sim, const struct sim_grant *grant, cons
 	struct engine_status status;
 
 	engine_status(leader->engine, &status);
-	return hold->found && hold->guid.v == grant->guid.v && hold->reason &&
-	       strcmp(hold->reason, "GUIDTaken") == 0 &&
+	return hold->found && hold->guid.v == grant->guid.v && hold->reason && strcmp(hold->reason, "GUIDTaken") == 0 &&
 	       (status.brake != ENGINE_BRAKE_OFF || sim->plan.options.orphans == ENGINE_ORPHANS_KEEP);
 }
 

@@ -148,7 +148,8 @@ static void judge_decision(struct look *look, const struct attachment_view *view
 		judge_listed(look, view, owner, wished);
 }
 
-/* It rests from now on: so the fabric manager must have shown that it has left. */
+/* It rests from now on: so the fabric manager must have shown that it has left.  (A later list may show it again: then
+ * it must leave again, and is not given before.) */
 static void judge_left(struct look *look, const struct sim_holding *holding)
 {
 	char a[64];
@@ -159,8 +160,7 @@ static void judge_left(struct look *look, const struct sim_holding *holding)
 
 		if (!s || (!s->maybe && !s->shown_by))
 			continue;
-		if (s->hidden_by && s->hidden_by >= s->leave_answered_at && s->hidden_by >= s->join_answered_at &&
-		    !sim_sighting_is_shown(s, true))
+		if (s->hidden_by && s->hidden_by >= s->leave_answered_at && s->hidden_by >= s->join_answered_at)
 			continue;
 		sim_fail(look->sim, "left before rest",
 			 "GUID %llx of %s rests, but no list since its last write showed that it left 0x%x",

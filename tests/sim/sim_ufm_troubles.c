@@ -83,7 +83,8 @@ void sim_ufm_restore(struct sim *sim)
 		bool same = false;
 
 		for (size_t k = 0; k < n; k++)
-			same |= old[k].guid.v == entry.guid.v && old[k].pkey.v == entry.pkey.v;
+			same |= old[k].guid.v == entry.guid.v && old[k].pkey.v == entry.pkey.v &&
+				old[k].membership == entry.membership && old[k].index0 == entry.index0;
 		if (!same && entry.origin == SIM_OURS) {
 			entry.origin = SIM_RESTORED;
 			entry.since = sim->world.now;
