@@ -62,8 +62,9 @@ static void open_container(struct scan *scan, bool object)
 {
 	if (scan->depth < SCAN_STEPS_MAX)
 		scan->live[scan->depth] = scan->next;
+	scan->objects[scan->depth / 64] &= ~(UINT64_C(1) << scan->depth % 64);
+	scan->objects[scan->depth / 64] |= (uint64_t)object << scan->depth % 64;
 	scan->depth++;
-	scan->objects = scan->objects << 1 | object;
 	scan->state = object ? KEY_OR_CLOSE : ELEMENT_OR_CLOSE;
 }
 
@@ -77,7 +78,6 @@ static bool end_value(struct scan *scan)
 static bool close_container(struct scan *scan)
 {
 	scan->depth--;
-	scan->objects >>= 1;
 	return end_value(scan);
 }
 
@@ -108,7 +108,7 @@ static enum event string_body(struct scan *scan, const char **p, const char *end
 
 static int tell_begin(struct scan *scan, char first)
 {
-	bool has_key = scan->depth > 0 && (scan->objects & 1);
+	bool has_key = scan->depth > 0 && scan_is_object(scan, scan->depth - 1);
 
 	return scan->options.begin(scan->options.aux, scan->depth, has_key ? scan->stars[scan->depth - 1] : NULL, first,
 				   &scan->error);
@@ -129,8 +129,8 @@ static enum event begin_value(struct scan *scan, const char **p, const char *end
 	switch (c) {
 	case '{':
 	case '[':
-		if (scan->depth == SCAN_DEPTH_MAX) {
-			error_set(&scan->error, ERROR_LIMIT, "JSON deeper than %d levels", SCAN_DEPTH_MAX);
+		if (scan->depth == scan->options.max_depth) {
+			error_set(&scan->error, ERROR_LIMIT, "JSON deeper than %u levels", scan->options.max_depth);
 			return FAILED;
 		}
 		open_container(scan, c == '{');
@@ -261,7 +261,7 @@ static enum event number(struct scan *scan, const char **p, const char *end, con
 
 static enum event after_value(struct scan *scan, const char **p, const char *base)
 {
-	bool object = scan->objects & 1;
+	bool object = scan_is_object(scan, scan->depth - 1);
 	char c = **p;
 
 	if (c == ',') {

@@ -20,7 +20,7 @@
  * Duplicate keys are let pass, and strings that are no UTF-8 (but not as a key for which a '*' stood): the parser of a
  * wanted element sees those. */
 
-enum { SCAN_DEPTH_MAX = 64, SCAN_PATTERNS_MAX = 8, SCAN_STEPS_MAX = 4, SCAN_KEY_MAX = 256 };
+enum { SCAN_DEPTH_MAX = 64, SCAN_DEPTH_LIMIT = 16384, SCAN_PATTERNS_MAX = 8, SCAN_STEPS_MAX = 4, SCAN_KEY_MAX = 256 };
 
 struct scan_value {
 	unsigned pattern;                 /* index into options.patterns */
@@ -44,6 +44,7 @@ struct scan_options {
 	bool many;                               /* documents may follow each other (a watch); else one only */
 	size_t max_value;                        /* bytes of one wanted value; more is ERROR_LIMIT */
 	size_t max_total;                        /* bytes in all; 0: no limit (a watch) */
+	unsigned max_depth;                      /* levels, up to SCAN_DEPTH_LIMIT; 0: SCAN_DEPTH_MAX */
 	scan_value_fn *value;
 	scan_begin_fn *begin; /* may be NULL */
 	void *aux;

@@ -51,8 +51,8 @@ struct scan {
 	enum scan_state state;
 	bool in_key; /* the string under way is a key */
 	uint8_t hex_left;
-	const char *literal; /* what of it must still come */
-	uint64_t objects;    /* a bit for each open bracket, the innermost the lowest: it is an object */
+	const char *literal;                     /* what of it must still come */
+	uint64_t objects[SCAN_DEPTH_LIMIT / 64]; /* a bit for each open bracket, from the outermost: it is an object */
 	unsigned depth;
 	uint64_t documents; /* begun ones */
 	uint64_t offset;    /* of the next byte to be fed */
@@ -72,8 +72,14 @@ struct scan {
 	struct error error;
 };
 
-static_assert(SCAN_DEPTH_MAX <= 64, "one bit of `objects` for each open bracket");
+static_assert(SCAN_DEPTH_LIMIT % 64 == 0, "one bit of `objects` for each open bracket");
 static_assert(SCAN_PATTERNS_MAX <= 8, "one bit of a mask for each pattern");
+
+/* Whether the open container at this depth, 0 the outermost, is an object and no array. */
+static inline bool scan_is_object(const struct scan *scan, unsigned depth)
+{
+	return scan->objects[depth / 64] >> depth % 64 & 1;
+}
 
 /* Patterns that go on below the innermost open container. */
 static inline uint8_t scan_live(const struct scan *scan)

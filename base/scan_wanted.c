@@ -32,6 +32,9 @@ struct scan *scan_new(const struct scan_options *options)
 	struct scan *scan = mem_alloc(sizeof *scan);
 
 	scan->options = *options;
+	if (scan->options.max_depth == 0)
+		scan->options.max_depth = SCAN_DEPTH_MAX;
+	assert(scan->options.max_depth <= SCAN_DEPTH_LIMIT);
 	for (unsigned i = 0; i < SCAN_PATTERNS_MAX && options->patterns[i]; i++)
 		compile(scan, i, options->patterns[i]);
 	assert(scan->all == 0 || (options->value && options->max_value > 0));
@@ -88,8 +91,7 @@ int scan_deliver(struct scan *scan)
 	for (unsigned i = 0; i < pattern->n_steps; i++) {
 		if (!(scan->star[i] >> scan->wanted & 1))
 			continue;
-		bool object = scan->objects >> (scan->depth - 1 - i) & 1;
-		value.keys[value.n_keys++] = object ? scan->stars[i] : NULL;
+		value.keys[value.n_keys++] = scan_is_object(scan, i) ? scan->stars[i] : NULL;
 	}
 	int result = scan->options.value(scan->options.aux, &value, &scan->error);
 	/* One large element must not keep its memory for the life of a watch. */

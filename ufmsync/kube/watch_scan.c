@@ -6,16 +6,54 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-enum { OBJECT_MAX = 16 << 20 }; /* a pod may be 1.5 MiB in etcd, and each byte six in JSON */
+enum {
+	OBJECT_MAX = 16 << 20, /* a pod may be 1.5 MiB in etcd, and each byte six in JSON */
+	/* The API server takes 10,000 levels of a custom resource, and a list or an event has a few around that. */
+	DEPTH_MAX = 10240,
+	DEPTH_KEPT = 64, /* no field of ours lies so deep */
+};
 
-/* Numbers that no field of ours has must not make an object unreadable, nor what is said twice. */
+/* A copy with a 0 for every array and object that lies deeper than is kept; so it is never longer. */
+static char *without_depths(const struct scan_value *value, size_t *len)
+{
+	char *out = mem_alloc(value->len + 1), *end = out;
+	unsigned depth = 0;
+	bool in_string = false;
+
+	for (const char *p = value->json; p < value->json + value->len; p++) {
+		bool opens = !in_string && (*p == '{' || *p == '['), closes = !in_string && (*p == '}' || *p == ']');
+		depth += opens;
+		if (depth <= DEPTH_KEPT) {
+			*end++ = *p;
+		} else if (closes && depth == DEPTH_KEPT + 1) {
+			*end++ = '0';
+		}
+		depth -= closes;
+		if (in_string && *p == '\\') {
+			p++;
+			if (depth <= DEPTH_KEPT)
+				*end++ = *p;
+		} else if (*p == '"') {
+			in_string = !in_string;
+		}
+	}
+	*len = (size_t)(end - out);
+	return out;
+}
+
+/* Numbers that no field of ours has must not make an object unreadable, nor what is said twice or lies too deep: whoever
+ * may write one object must not keep us from all others. */
 static json_t *parse_object(const struct scan_value *value, struct error *err)
 {
 	json_t *object = json_parse(value->json, value->len, err);
 
-	return object ? object
-		      : json_loadb(value->json, value->len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL,
-				   NULL);
+	if (object)
+		return object;
+	size_t len;
+	char *text = without_depths(value, &len);
+	object = json_loadb(text, len, JSON_DECODE_ANY | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL, NULL);
+	free(text);
+	return object;
 }
 
 /* What a callback of a scan returns after a callback of the user. */
@@ -113,6 +151,7 @@ static void new_scan(struct kube_watch *watch, scan_value_fn *value, bool many, 
 		.patterns = { first, second },
 		.many = many,
 		.max_value = OBJECT_MAX,
+		.max_depth = DEPTH_MAX,
 		.value = value,
 		.aux = watch,
 	});

@@ -381,6 +381,32 @@ static void test_64_levels_are_scanned_and_65_refused(void **state)
 	check(&options, text, "retry: JSON cut off after 130 bytes");
 }
 
+static void test_where_more_levels_are_allowed_each_is_closed_by_its_own_bracket(void **state)
+{
+	const struct scan_options options = { .patterns = { "*" }, .max_depth = 1000 };
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 1 << 16);
+	for (int i = 0; i < 500; i++)
+		buf_text(&text, i % 3 ? "[[" : "{\"a\":[");
+	size_t half = text.len;
+	for (int i = 499; i >= 0; i--)
+		buf_text(&text, i % 3 ? "]]" : "]}");
+	char *got = scan_whole(&options, text.data, text.len);
+	assert_non_null(strstr(got, "\nok"));
+	free(got);
+	text.data[half + 130] ^= ']' ^ '}';
+	got = scan_whole(&options, text.data, text.len);
+	assert_non_null(strstr(got, "not JSON"));
+	free(got);
+	text.data[half + 130] ^= ']' ^ '}';
+	got = scan_whole(&(struct scan_options){ .patterns = { "*" }, .max_depth = 999 }, text.data, text.len);
+	assert_non_null(strstr(got, "limit: JSON deeper than 999 levels"));
+	free(got);
+	buf_free(&text);
+}
+
 static void test_a_key_for_a_star_is_bounded_and_text(void **state)
 {
 	const struct scan_options star = { .patterns = { "*/x" } }, named = { .patterns = { "a" } };
@@ -516,6 +542,7 @@ int main(void)
 		cmocka_unit_test(test_a_wanted_value_may_be_as_long_as_allowed_and_no_longer),
 		cmocka_unit_test(test_all_of_it_may_be_as_long_as_allowed_and_no_longer),
 		cmocka_unit_test(test_64_levels_are_scanned_and_65_refused),
+		cmocka_unit_test(test_where_more_levels_are_allowed_each_is_closed_by_its_own_bracket),
 		cmocka_unit_test(test_a_key_for_a_star_is_bounded_and_text),
 		cmocka_unit_test(test_an_error_of_the_callback_ends_the_scan),
 		cmocka_unit_test(test_an_error_stays),

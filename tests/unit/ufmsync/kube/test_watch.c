@@ -549,6 +549,50 @@ static void test_numbers_and_keys_that_nobody_reads_do_not_stop_a_list(void **st
 	api_until_log("begin +a end ");
 }
 
+static struct buf deep; /* an object whose `x` has 9000 levels, with strings and brackets in strings on the way */
+
+static void write_deep(const char *name)
+{
+	enum { LEVELS = 9000 };
+
+	buf_clear(&deep);
+	buf_printf(&deep, "{\"x\":");
+	for (int i = 0; i < LEVELS; i++)
+		buf_text(&deep, i % 2 ? "{\"a]\\\"}\":[[],{},\"}\"],\"b\":" : "[[],");
+	buf_text(&deep, "1");
+	for (int i = LEVELS - 1; i >= 0; i--)
+		buf_text(&deep, i % 2 ? ",\"c\":[]}" : ",{}]");
+	buf_printf(&deep, ",\"metadata\":{\"name\":\"%s\",\"resourceVersion\":\"7\"}}", name);
+}
+
+static void serve_deep(struct httpd_request *request, unsigned n)
+{
+	struct buf json;
+
+	(void)n;
+	buf_init(&json, 1 << 20);
+	if (!httpd_query(request, "watch")) {
+		write_deep("b");
+		buf_printf(&json, LIST("1", POD("a", "1") ",%s," POD("c", "1")), deep.data);
+		api_json(request, 200, json.data);
+	} else {
+		write_deep("d");
+		buf_printf(&json, EVENT("ADDED", "%s") EVENT("ADDED", POD("e", "8")), deep.data);
+		hold(request, json.data);
+	}
+	buf_free(&json);
+}
+
+static void test_one_that_lies_deep_hurts_neither_the_others_nor_itself(void **state)
+{
+	(void)state;
+	buf_init(&deep, 1 << 20);
+	api_serve(serve_deep);
+	start_with(NULL, 0);
+	api_until_log("begin +a +b +c end +d +e ");
+	buf_free(&deep);
+}
+
 /* --- freed and restarted within callbacks --- */
 
 static void free_watch(void)
@@ -687,6 +731,7 @@ int main(void)
 		promise(test_a_stream_that_makes_no_sense_is_followed_by_a_list),
 		promise(test_a_watch_that_ends_at_once_is_trouble_not_a_busy_loop),
 		promise(test_numbers_and_keys_that_nobody_reads_do_not_stop_a_list),
+		promise(test_one_that_lies_deep_hurts_neither_the_others_nor_itself),
 		promise(test_a_watch_may_be_freed_in_any_of_its_callbacks),
 		promise(test_a_watch_may_be_restarted_in_any_of_its_callbacks),
 		promise(test_a_watch_may_be_restarted_and_freed_at_any_time),
