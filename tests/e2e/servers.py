@@ -79,6 +79,12 @@ class Process:
             self.child.wait()
             raise Failed("%s did not end within %d s of SIGTERM" % (self.name, timeout))
 
+    def end_well(self):
+        """SIGTERM, or long ended; anything but success is a failure, a report of a sanitizer or of valgrind too."""
+        code = self.end()
+        if code != 0:
+            raise Failed("%s ended with %d:\n%s" % (self.name, code, self.output()[-6000:]))
+
     def kill(self):
         if self.alive():
             self.child.kill()
@@ -159,7 +165,7 @@ class MockUfm:
         self.control = Client("127.0.0.1", int(wait_for_file(self.process, control_file).split()[-1]))
 
     def end(self):
-        return self.process.end()
+        self.process.end_well()
 
     def add(self, pkey, *guids, **more):
         """Somebody else adds members behind our back."""
@@ -242,7 +248,7 @@ class MockKube(Kube):
         self.control.call("DELETE", "/control/faults")
 
     def end(self):
-        return self.process.end()
+        self.process.end_well()
 
 
 def client_of_kubeconfig(path):
@@ -412,6 +418,7 @@ class Daemon:
         world.daemons_started += 1
         self.log = os.path.join(world.folder, "ufmsyncd.%d.log" % world.daemons_started)
         argv = world.wrapper + [os.path.join(world.binaries, "ufmsyncd")]
+        self.killed = False
         self.process = Process("ufmsyncd", argv, self.log, self.env)
 
     def get(self, path):
@@ -451,9 +458,8 @@ class Daemon:
         return [line for line in self.lines() if line.get("id") == message_id]
 
     def stop(self):
-        code = self.process.end()
-        if code != 0:
-            raise Failed("ufmsyncd ended with %d:\n%s" % (code, self.process.output()[-3000:]))
+        self.process.end_well()
 
     def kill(self):
+        self.killed = True
         self.process.kill()

@@ -25,6 +25,7 @@ class World:
         self.namespaces, self.daemons = {}, []
         self.daemons_started = 0
         self.ufm = None
+        self.others = []  # servers that a scenario started besides: ended with it
 
     # --- servers ---
 
@@ -84,13 +85,13 @@ class World:
             problems.append(str(problem))
         for daemon in self.daemons:
             try:
-                if daemon.process.alive():
+                if not daemon.killed:
                     daemon.stop()
             except Failed as problem:
                 problems.append(str(problem))
-        if self.ufm:
+        for server in self.others + ([self.ufm] if self.ufm else []):
             try:
-                self.ufm.end()
+                server.end()
             except Failed as problem:
                 problems.append(str(problem))
         self.remove_everything()

@@ -151,7 +151,8 @@ def empty_cluster(world):
     import os
     folder = os.path.join(world.folder, "other")
     os.makedirs(folder)
-    world.other_kube = MockKube(world.binaries, folder)
-    world.other_kube.client.call("POST", "/api/v1/namespaces", {
+    kube = MockKube(world.binaries, folder)
+    world.others.append(kube)
+    kube.client.call("POST", "/api/v1/namespaces", {
         "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": world.ns("other-cluster")}})
-    return world.other_kube.kubeconfig
+    return kube.kubeconfig

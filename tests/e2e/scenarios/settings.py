@@ -152,16 +152,14 @@ def server_with_any_other_certificate_is_refused(world):
     from servers import MockUfm
     world.start_ufm()
     world.nad("ib", objects.ib_config("0x5"))
-    other = MockUfm(world.binaries, world.folder, name="impostor")
-    try:
-        daemon = world.start(wait=False, UFM_PORT=other.port)
-        eventually("it is refused", lambda: daemon.said("FABRIC_LOGIN_REFUSED"))
-        world.pod("p", "ib")
-        world.stays_untouched("p", seconds=1.5)
-        expect_equal(other.requests(), [], "requests that the impostor saw")
-        expect(daemon.process.alive(), "the process lives")
-    finally:
-        other.end()
+    impostor = MockUfm(world.binaries, world.folder, name="impostor")
+    world.others.append(impostor)
+    daemon = world.start(wait=False, UFM_PORT=impostor.port)
+    eventually("it is refused", lambda: daemon.said("FABRIC_LOGIN_REFUSED"))
+    world.pod("p", "ib")
+    world.stays_untouched("p", seconds=1.5)
+    expect_equal(impostor.requests(), [], "requests that the impostor saw")
+    expect(daemon.process.alive(), "the process lives")
 
 
 @scenario("mock")
