@@ -65,7 +65,8 @@ def outage_longer_than_the_lease_loses_nothing(world):
 
 @scenario()
 def history_forgotten_while_we_stood_still_is_listed_anew(world):
-    """What happened before the API server restarted can be resumed by nobody: 410, and a list."""
+    """The API server restarts twice while we stand still.  The first time it cuts our watches, the second time it
+    forgets what happened in between: resuming is answered with 410, and only a list tells."""
     world.nad("ib", objects.ib_config("0x5"))
     daemon = world.start(**PATIENT)
     for name in ("stays", "leaves"):
@@ -73,6 +74,8 @@ def history_forgotten_while_we_stood_still_is_listed_anew(world):
     stays, leaves = world.guid("stays"), world.guid("leaves")
     daemon.process.child.send_signal(signal.SIGSTOP)
     try:
+        world.kube.down()
+        world.kube.up()
         world.delete_pod("leaves")
         world.pod("comes", "ib")
         world.nad("new", objects.ib_config("0x6"))

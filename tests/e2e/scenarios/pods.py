@@ -6,9 +6,9 @@ from servers import always, eventually
 
 @scenario()
 def start_work_stop(world):
-    """A whole life: also run under valgrind."""
+    """A whole life: also run under valgrind, so in no hurry."""
     world.nad("ib", objects.ib_config("0x5"))
-    daemon = world.start(UFM_TIMEOUT="2s")
+    daemon = world.start(UFM_TIMEOUT="10s", UFMSYNC_LEASE_DURATION="15s", UFMSYNC_LEASE_RENEW_DEADLINE="10s")
     world.pod("p", "ib,ib")
     guids = {objects.hex_guid(e["cni-args"]["guid"]) for e in objects.networks_of(world.published("p", timeout=60))}
     expect_equal(set(world.members(5)), guids, "members")
@@ -99,8 +99,9 @@ def vanished_pod_rests_longer(world):
 
 @scenario()
 def pod_that_vanishes_during_its_join_leaves_nothing(world):
+    """Nor is it left to the removal of orphans."""
     world.nad("ib", objects.ib_config("0x5"))
-    world.start()
+    world.start(UFMSYNC_ORPHANS="keep")
     world.ufm.latency(write_ms=500)
     world.pod("p", "ib")
     eventually("its join is under way", lambda: world.ufm.requests(operation="add"))
@@ -113,7 +114,7 @@ def pod_that_vanishes_during_its_join_leaves_nothing(world):
 @scenario()
 def pod_recreated_during_its_join_gets_a_guid_of_its_own(world):
     world.nad("ib", objects.ib_config("0x5"))
-    world.start()
+    world.start(UFMSYNC_ORPHANS="keep")
     world.ufm.latency(write_ms=500)
     world.pod("p", "ib")
     eventually("its join is under way", lambda: world.ufm.requests(operation="add"))
