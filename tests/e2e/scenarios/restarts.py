@@ -201,12 +201,13 @@ def kill_during_a_burst_loses_nothing(world):
     settings = {"UFMSYNC_ORPHANS": "remove", "UFMSYNC_GUID_REST": "0s", "UFM_TIMEOUT": "500ms"}
     daemon = world.start(**settings)
     names = ["p%03d" % i for i in range(200)]
+    cut = []
     for i, name in enumerate(names):
         world.pod(name, "ib")
         if i % 50 == 20:  # what is sent now is never answered, and takes effect after the kill
             world.ufm.fault("late_after_timeout", match={"operation": "add"}, times=1, delay_ms=700)
         if i % 50 == 25:
-            eventually("a write is under way", lambda: adds_under_way(world), 30)
+            cut += eventually("a write is under way", lambda: adds_under_way(world), 30)
             daemon.kill()
             daemon = world.start(wait=False, **settings)
     guids = [world.guid(name, timeout=90) for name in names]
@@ -214,6 +215,11 @@ def kill_during_a_burst_loses_nothing(world):
     eventually("exactly the pods are members", lambda: set(world.members(5)) == set(guids), 30)
     always("and stay so", lambda: set(world.members(5)) == set(guids), 2)
     expect_equal(world.ufm.stats()["overlapping_writes"], 0, "overlapping writes")
+    expect_equal(len(cut), 4, "writes that a kill cut off")
+    for write in cut:
+        then = [w["time_ms"] for w in world.ufm.writes() if w["seq"] > write["seq"]][0]
+        expect(then - write["time_ms"] >= 500, "UFM may work on a dead leader's write for UFM_TIMEOUT, and %d ms after "
+               "it came the next" % (then - write["time_ms"]))
     for name in names:
         world.client.raw("DELETE", world.pod_path(name) + "?gracePeriodSeconds=0")
     eventually("UFM is empty at the end", lambda: not world.members(), 30)
