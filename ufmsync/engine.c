@@ -44,7 +44,7 @@ static void init_chains(struct engine *e)
 				      &e->decisions,   &e->pool_waiting,    &e->ring,
 				      &e->ring_remove, &e->writes[0].items, &e->writes[1].items,
 				      &e->lists,       &e->finished,        &e->due_partitions,
-				      &e->tombstones,  &e->events };
+				      &e->tombstones,  &e->foreigners,      &e->events };
 	for (size_t i = 0; i < array_length(all); i++)
 		chain_init(all[i]);
 	struct hash *const tables[] = { &e->texts,   &e->nets_by_name, &e->spaces_by_name, &e->pods_by_uid,
@@ -142,8 +142,7 @@ void engine_confirm(struct engine *e, int64_t now)
 	e->settled = true;
 	e->latched = false;
 	e->epoch++;
-	for (struct chain *at = e->partitions.next; at != &e->partitions; at = at->next)
-		engine_strays_confirmed(e, container_of(at, struct partition, in_partitions));
+	engine_strays_confirmed(e);
 	e->confirmed_orphans = e->strays[STRAY_ORPHAN];
 	e->audit_due = e->phase >= PHASE_LIST;
 }
@@ -227,11 +226,12 @@ static void view_of(struct attachment_view *view, const struct attachment *a)
 		.index = a->index,
 		.state = (enum attachment_state)a->state,
 		.has_guid = a->has_guid,
+		.recorded = a->recorded || a->by_record,
 		.since = a->since,
 		.blocked_reason = a->blocked_reason,
 		.blocked_text = a->blocked_text,
 	};
-	if (!a->has_guid)
+	if (!a->has_guid && !a->recorded)
 		return;
 	view->guid = a->guid;
 	for (unsigned i = 0; i < a->n_seats; i++)
@@ -242,20 +242,31 @@ static void view_of(struct attachment_view *view, const struct attachment *a)
 		};
 }
 
+static void each_in(const struct engine_pod *p, void (*visit)(void *aux, const struct attachment_view *view), void *aux)
+{
+	for (const struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		struct attachment_view view;
+		view_of(&view, container_of(at, struct attachment, in_pod));
+		visit(aux, &view);
+	}
+}
+
 static void each_of(const struct chain *pods, void (*visit)(void *aux, const struct attachment_view *view), void *aux)
 {
-	for (const struct chain *at = pods->next; at != pods; at = at->next) {
-		const struct engine_pod *p = container_of(at, struct engine_pod, in_pods);
-		for (const struct chain *in = p->attachments.next; in != &p->attachments; in = in->next) {
-			struct attachment_view view;
-			view_of(&view, container_of(in, struct attachment, in_pod));
-			visit(aux, &view);
-		}
-	}
+	for (const struct chain *at = pods->next; at != pods; at = at->next)
+		each_in(container_of(at, struct engine_pod, in_pods), visit, aux);
 }
 
 void engine_each(const struct engine *e, void (*visit)(void *aux, const struct attachment_view *view), void *aux)
 {
 	each_of(&e->pods, visit, aux);
 	each_of(&e->gone_pods, visit, aux);
+}
+
+void engine_each_of_pod(const struct engine *e, const char *uid,
+			void (*visit)(void *aux, const struct attachment_view *view), void *aux)
+{
+	const struct engine_pod *p = engine_pod_find(e, uid);
+	if (p)
+		each_in(p, visit, aux);
 }

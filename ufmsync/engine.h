@@ -201,8 +201,9 @@ struct attachment_view {
 	enum pod_source source;
 	int index;
 	enum attachment_state state;
-	bool has_guid;
-	struct guid guid;
+	bool has_guid;    /* it holds the GUID */
+	bool recorded;    /* a valid record of the pod names it; what a follower may answer from */
+	struct guid guid; /* with either */
 	struct pkey_class memberships[RECORD_MEMBERSHIPS_MAX];
 	unsigned n_memberships;
 	int64_t since;              /* in this state */
@@ -212,3 +213,6 @@ struct attachment_view {
 /* All attachments of all pods, resting ones included, in no promised order; for tests, status and the API.  Walks
  * everything: not for the loop of a big cluster.  `visit` must not call into the engine. */
 void engine_each(const struct engine *engine, void (*visit)(void *aux, const struct attachment_view *view), void *aux);
+/* Those of one pod that is known and not gone; cheap. */
+void engine_each_of_pod(const struct engine *engine, const char *uid,
+			void (*visit)(void *aux, const struct attachment_view *view), void *aux);

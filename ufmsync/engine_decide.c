@@ -176,6 +176,8 @@ static enum guid_claim claim(struct engine *e, struct attachment *a, struct guid
 {
 	if (!guid_pool_in_range(e->pool, guid))
 		return GUID_CLAIM_OUT_OF_RANGE;
+	if (e->stray_overflow && !sure)
+		return GUID_CLAIM_BLOCKED;
 	struct attachment *holder = engine_holder(e, guid);
 	if (holder && holder->state != ATTACHMENT_RESTING && !engine_broken(BREAK_IGNORE_HOLDER))
 		return GUID_CLAIM_HELD;

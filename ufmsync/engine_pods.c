@@ -11,7 +11,7 @@ enum { GONE_GRACE_MS = 10000, READ_FIRST_MS = 1000, READ_MOST_MS = 60000 };
 
 /* --- the table of pods --- */
 
-static struct engine_pod *pod_find(const struct engine *e, const char *uid)
+struct engine_pod *engine_pod_find(const struct engine *e, const char *uid)
 {
 	uint64_t hash = hash_text(e->seed, uid);
 	for (struct hash_node *n = hash_first(&e->pods_by_uid, hash); n; n = hash_next(n)) {
@@ -152,7 +152,7 @@ static bool none_of_ours(struct engine *e, const struct pod *pod)
 
 static void pod_seen(struct engine *e, struct pod *pod)
 {
-	struct engine_pod *p = pod_find(e, pod->uid);
+	struct engine_pod *p = engine_pod_find(e, pod->uid);
 	if (pod->finished || pod->host_network || !pod->node[0]) {
 		if (p && pod->finished) {
 			p->finished = true;
@@ -207,7 +207,7 @@ static void pod_vanished(struct engine *e, struct engine_pod *p)
 void engine_pod_deleted(struct engine *e, struct pod *last, int64_t now)
 {
 	engine_touch(e, now);
-	struct engine_pod *p = pod_find(e, last->uid);
+	struct engine_pod *p = engine_pod_find(e, last->uid);
 	bool served = last->terminating && last->grace_ms > 0 && now + e->wall_offset >= last->gone_at_ms;
 	if (p) {
 		if (last->finished || last->containers_ended || served)
@@ -279,7 +279,7 @@ void engine_pod_read(struct engine *e, uint64_t id, enum engine_read how, struct
 	bool vanished = p->vanished;
 	switch (how) {
 	case ENGINE_READ_FOUND:
-		p->failures = vanished ? p->failures + (p->failures < 20) : 0;
+		p->read_failures = vanished ? p->read_failures + (p->read_failures < 20) : 0;
 		bool over = pod->finished || engine_broken(BREAK_RELEASE_TERMINATING);
 		pod_seen(e, pod);
 		if (!vanished || over)
@@ -287,15 +287,15 @@ void engine_pod_read(struct engine *e, uint64_t id, enum engine_read how, struct
 		/* It is there although the watch says it is not: ask until they agree. */
 		p->vanished = true;
 		wake_set(&e->wakes, &p->wake,
-			 now + engine_backoff(e, p->failures, READ_FIRST_MS, READ_MOST_MS, p->by_uid.hash));
+			 now + engine_backoff(e, p->read_failures, READ_FIRST_MS, READ_MOST_MS, p->by_uid.hash));
 		return;
 	case ENGINE_READ_GONE:
 		read_gone(e, p, vanished);
 		return;
 	case ENGINE_READ_FAILED:
-		p->failures += p->failures < 20;
+		p->read_failures += p->read_failures < 20;
 		wake_set(&e->wakes, &p->wake,
-			 now + engine_backoff(e, p->failures, READ_FIRST_MS, READ_MOST_MS, p->by_uid.hash));
+			 now + engine_backoff(e, p->read_failures, READ_FIRST_MS, READ_MOST_MS, p->by_uid.hash));
 		return;
 	}
 }

@@ -11,6 +11,7 @@
 enum {
 	PATCH_FIRST_MS = 100,
 	PATCH_MOST_MS = 30000,
+	STALE_AT_ONCE = 3,
 	REPAIR_FIRST_MS = 1000,
 	REPAIR_MOST_MS = 300000,
 	REFUSED_FIRST_MS = 1000,
@@ -395,6 +396,7 @@ static void patched(struct engine *e, struct engine_pod *p)
 		p->record_content = p->written = p->sent_content;
 	}
 	p->stands = true;
+	p->said_refused = false;
 	p->failures = 0;
 	p->retry_at = 0;
 	engine_pod_forget(e, p); /* it is another now; the watch will tell */
@@ -413,9 +415,10 @@ static void refused(struct engine *e, struct engine_pod *p, const char *why)
 	p->refused = true;
 	p->failures += p->failures < 20;
 	p->retry_at = e->now + engine_backoff(e, p->failures, REFUSED_FIRST_MS, REFUSED_MOST_MS, p->by_uid.hash);
-	if (p->failures == 1)
+	if (!p->said_refused)
 		engine_say(e, p, true, "RecordRefused", "the API server refuses the pod's annotations: %s",
 			   why ? why : "no reason given");
+	p->said_refused = true;
 }
 
 static struct engine_pod *take_patch(struct engine *e, uint64_t id)
@@ -450,6 +453,10 @@ void engine_patch_done(struct engine *e, uint64_t id, enum engine_patched how, c
 		break;
 	case ENGINE_PATCH_STALE:
 		not_patched(p);
+		p->failures += p->failures < 20;
+		if (p->failures > STALE_AT_ONCE) /* somebody writes faster than we do */
+			p->retry_at = now + engine_backoff(e, p->failures - STALE_AT_ONCE, PATCH_FIRST_MS,
+							   PATCH_MOST_MS, p->by_uid.hash);
 		engine_pod_want_read(e, p);
 		break;
 	case ENGINE_PATCH_REFUSED:

@@ -162,8 +162,8 @@ struct engine_pod {
 	uint64_t problem;                 /* hash of the last problem that was said */
 	int64_t since;                    /* of its record */
 	int64_t retry_at, patched_at;
-	uint32_t kept; /* bytes of its annotations, while they are kept */
-	uint8_t work, failures, repairs;
+	uint32_t kept;                                  /* bytes of its annotations, while they are kept */
+	uint8_t work, failures, read_failures, repairs; /* failures: of its patches, in a row */
 	bool gone : 1; /* not in engine.pods_by_uid any more; kept for its attachments */
 	bool finished : 1, terminating : 1, migration : 1;
 	bool unreconciled : 1; /* came before the networks were known */
@@ -172,8 +172,9 @@ struct engine_pod {
 	bool need_read : 1; /* its texts are not known or old */
 	bool repairing : 1; /* somebody overwrote what we published: written again after a while */
 	bool refused : 1;   /* its last patch was refused, and it did not change since */
-	bool stands : 1;    /* the annotation says what is decided, as far as we know */
-	char text[];        /* uid, NUL, name */
+	bool said_refused : 1;
+	bool stands : 1; /* the annotation says what is decided, as far as we know */
+	char text[];     /* uid, NUL, name */
 };
 
 enum queue_kind { QUEUE_JOIN, QUEUE_LEAVE = 4, QUEUE_REMOVE, QUEUES }; /* four join classes: limited * 2 + index0 */
@@ -345,7 +346,7 @@ struct engine {
 	uint64_t strays[STRAY_CLASSES];
 	uint64_t in_range; /* of the last complete list */
 	bool stray_overflow;
-	struct chain tombstones;
+	struct chain tombstones, foreigners;
 	uint64_t done_joins, done_leaves, done_lists, done_patches;
 
 	struct chain events;
@@ -376,6 +377,7 @@ void engine_pod_reconcile(struct engine *e, struct engine_pod *p);
 struct attachment *engine_pod_replace(struct engine *e, struct attachment *old); /* a new one for the same element */
 
 /* engine_pods.c: their coming and going */
+struct engine_pod *engine_pod_find(const struct engine *e, const char *uid);
 void engine_pods_work(struct engine *e, size_t *budget);
 void engine_pod_set_work(struct engine *e, struct engine_pod *p, enum pod_work work);
 void engine_pod_forget(struct engine *e, struct engine_pod *p); /* its struct pod is not needed any more */
@@ -468,7 +470,7 @@ void engine_strays_classify(struct engine *e, struct guid guid); /* its holder c
 void engine_strays_listed_all(struct engine *e);                 /* a complete list was evaluated: the brake */
 bool engine_may_remove(const struct engine *e);
 bool engine_stray_wants_removal(const struct engine *e, const struct stray *stray);
-void engine_strays_confirmed(struct engine *e, struct partition *partition);
+void engine_strays_confirmed(struct engine *e);
 void engine_strays_free(struct engine *e);
 
 /* engine_publish.c: annotations and records */

@@ -166,8 +166,7 @@ void engine_stray_listed(struct engine *e, struct list *list, struct pkey pkey, 
 	if (!stray)
 		stray = engine_stray_add(e, member->guid, partition);
 	if (!stray) {
-		list->overflow = true;
-		guid_pool_block(e->pool, member->guid);
+		list->overflow |= e->n_strays >= STRAYS_MAX; /* nothing is given until they fit */
 		return;
 	}
 	bool was_index0 = stray->index0;
@@ -186,6 +185,7 @@ static void removed(struct engine *e, struct stray *stray)
 	stray->state = STRAY_REMOVED;
 	stray->tried = false;
 	set_ripe(e, stray, false);
+	chain_remove(&stray->in_queue); /* of the foreigners, perhaps */
 	chain_append(&e->tombstones, &stray->in_queue);
 	e->n_tombstones++;
 	count(e, stray);
@@ -202,6 +202,8 @@ static void came_back(struct engine *e, struct stray *stray, const struct list *
 	stray->sighted = true;
 	stray->first_seen = list->done_at;
 	stray->foreign = engine_broken(BREAK_FOREIGN_AGAIN) ? 0 : e->epoch + 1;
+	if (stray->foreign)
+		chain_append(&e->foreigners, &stray->in_queue);
 	count(e, stray);
 	engine_guid_block(e, stray->sighting->guid);
 }
@@ -280,10 +282,14 @@ void engine_strays_listed_all(struct engine *e)
 		e->latched = true;
 }
 
-void engine_strays_confirmed(struct engine *e, struct partition *partition)
+/* Another writer's count as orphans again: the operator knows whose they are. */
+void engine_strays_confirmed(struct engine *e)
 {
-	for (struct chain *at = partition->strays.next; at != &partition->strays; at = at->next)
-		count(e, container_of(at, struct stray, in_partition));
+	while (!chain_empty(&e->foreigners)) {
+		struct stray *stray = container_of(e->foreigners.next, struct stray, in_queue);
+		chain_remove(&stray->in_queue);
+		count(e, stray);
+	}
 }
 
 void engine_strays_free(struct engine *e)

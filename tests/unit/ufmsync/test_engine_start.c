@@ -61,6 +61,30 @@ static void test_a_follower_asks_for_nothing(void **state)
 	world_free(world);
 }
 
+static void look_for_record(void *aux, const struct attachment_view *view)
+{
+	struct attachment_view *found = aux;
+	assert_false(view->has_guid);
+	*found = *view;
+}
+
+static void test_a_follower_shows_what_valid_records_say(void **state)
+{
+	(void)state;
+	struct world *world = with_pods();
+	uint64_t p = world_guid(world, "a/p", 0);
+	struct attachment_view found = { 0 };
+	restart(world, IB("0x5"));
+	world_run(world);
+	engine_each_of_pod(world->engine, "uid-p", look_for_record, &found);
+	assert_true(found.recorded);
+	assert_int_equal(found.guid.v, p);
+	assert_int_equal(found.n_memberships, 1);
+	assert_int_equal(found.memberships[0].pkey.v, 5);
+	engine_each_of_pod(world->engine, "uid-nobody", look_for_record, NULL);
+	world_free(world);
+}
+
 static void test_nothing_is_given_before_the_first_complete_list(void **state)
 {
 	(void)state;
@@ -291,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_follower_asks_for_nothing),
+		cmocka_unit_test(test_a_follower_shows_what_valid_records_say),
 		cmocka_unit_test(test_nothing_is_given_before_the_first_complete_list),
 		cmocka_unit_test(test_nothing_is_written_before_the_old_leader_is_silent),
 		cmocka_unit_test(test_the_complete_list_is_repeated_once_for_late_writes),
