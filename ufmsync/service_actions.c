@@ -49,7 +49,8 @@ void service_cancel_requests(struct service *service)
 static void fabric_state(struct service *service, const struct error *err)
 {
 	if (!err && service->fabric_trouble)
-		log_say(LOG_INFO, "FABRIC_BACK", NULL, "the fabric manager answers again");
+		log_limited(&service->back_limit, 10, LOG_INFO, "FABRIC_BACK", NULL,
+			    "the fabric manager answers again");
 	service->fabric_trouble = err && err->kind != ERROR_INVALID && err->kind != ERROR_GONE;
 }
 

@@ -44,7 +44,7 @@ struct service {
 	struct loop_timer deadline;      /* of the engine */
 	struct loop_timer stop_timer;    /* of a clean end */
 	struct loop_timer secrets_timer; /* looks for rotated credentials */
-	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit, secrets_limit;
+	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit, secrets_limit, back_limit;
 
 	struct {
 		uint64_t write_ok, write_failed, list_ok, list_failed, patch_ok, patch_stale, patch_refused,

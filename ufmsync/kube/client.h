@@ -16,25 +16,26 @@ struct kube;
 
 int kube_new(struct kube **ret, struct loop *loop, const struct kube_config *config, const char *user_agent,
 	     struct error *err);
-void kube_free(struct kube *kube);  /* cancels everything without calling back */
+void kube_free(struct kube *kube); /* cancels everything without calling back */
 
 struct kube_reply {
-	int status;                /* HTTP; 0: none */
-	const json_t *object;      /* the answer's JSON; NULL when there is none.  Borrowed until `done` returns */
-	const char *reason;        /* of a Status object ("Expired", "AlreadyExists"), else "" */
-	int64_t retry_after_ms;    /* -1: not said */
-	const struct error *error; /* NULL for 2xx.  Kinds: RETRY (no answer, 429, 5xx), AUTH (401, 403), CONFLICT (409),
+	int status;             /* HTTP; 0: none */
+	const json_t *object;   /* the answer's JSON; NULL when there is none.  Borrowed until `done` returns */
+	const char *reason;     /* of a Status object ("Expired", "AlreadyExists"), else "" */
+	int64_t retry_after_ms; /* -1: not said */
+	const struct error
+		*error; /* NULL for 2xx.  Kinds: RETRY (no answer, 429, 5xx), AUTH (401, 403), CONFLICT (409),
 				    * GONE (404, 410), INVALID (400, 415, 422), LIMIT (413) */
-	bool sent;                 /* as in http.h */
+	bool sent;      /* as in http.h */
 };
 typedef void kube_done_fn(void *aux, const struct kube_reply *reply);
 
 struct kube_request_options {
-	const char *method, *path;  /* path with query, percent-encoded: "/api/v1/namespaces/a/pods/b?x=y" */
-	const char *content_type;   /* NULL: application/json */
+	const char *method, *path; /* path with query, percent-encoded: "/api/v1/namespaces/a/pods/b?x=y" */
+	const char *content_type;  /* NULL: application/json */
 	const void *body;
 	size_t body_len;
-	int64_t timeout_ms;         /* 0: 30 s */
+	int64_t timeout_ms; /* 0: 30 s */
 	kube_done_fn *done;
 	void *aux;
 };
@@ -50,8 +51,13 @@ void kube_saw_status(struct kube *kube, int status);
 void kube_status_error(struct error *err, int status, const char *body, size_t len, const char **reason);
 
 /* How a JSON Patch of a pod ended (client.h is where the API server's ways of saying it are known). */
-enum kube_patch { KUBE_PATCH_DONE, KUBE_PATCH_STALE /* a test failed, or conflict: read again */,
-		  KUBE_PATCH_REFUSED /* will not be accepted as it is: annotations full, admission */, KUBE_PATCH_GONE, KUBE_PATCH_RETRY };
+enum kube_patch {
+	KUBE_PATCH_DONE,
+	KUBE_PATCH_STALE /* a test failed, or conflict: read again */,
+	KUBE_PATCH_REFUSED /* will not be accepted as it is: annotations full, admission */,
+	KUBE_PATCH_GONE,
+	KUBE_PATCH_RETRY
+};
 enum kube_patch kube_patch_result(const struct kube_reply *reply);
 
 /* Percent-encodes one path segment or query value into out; false when it does not fit. */

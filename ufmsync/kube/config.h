@@ -24,4 +24,4 @@ struct kube_config {
 int kube_config_load(struct kube_config **ret, const char *path, const char *context, struct error *err);
 int kube_config_in_cluster(struct kube_config **ret, const char *folder, const char *host, const char *port,
 			   struct error *err);
-void kube_config_free(struct kube_config *config);  /* wipes secrets; NULL is fine */
+void kube_config_free(struct kube_config *config); /* wipes secrets; NULL is fine */

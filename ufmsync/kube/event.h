@@ -12,14 +12,14 @@
 struct kube_events;
 /* `kube` must outlive the events. */
 struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const char *controller, const char *instance);
-void kube_events_free(struct kube_events *events);  /* what waits is not sent any more; NULL is fine */
+void kube_events_free(struct kube_events *events); /* what waits is not sent any more; NULL is fine */
 
 struct kube_event {
 	const char *namespace, *pod, *uid;
-	bool warning;        /* else Normal */
-	const char *reason;  /* CamelCase */
-	const char *note;    /* at most 1024 bytes are sent */
-	const char *action;  /* "Join", "Publish"... */
+	bool warning;       /* else Normal */
+	const char *reason; /* CamelCase */
+	const char *note;   /* at most 1024 bytes are sent */
+	const char *action; /* "Join", "Publish"... */
 };
 void kube_events_say(struct kube_events *events, const struct kube_event *event);
 /* How often a series is written at most; a minute unless set. */

@@ -198,35 +198,24 @@ static void taken(struct lease *lease, int64_t now)
 
 /* A conflict (somebody was faster, or put an annotation on it) or a deletion: looked at at once, but only once until the
  * timer's next turn, as the same may be the answer for ever. */
-static void write_failed(struct lease *lease, const struct kube_reply *reply, int64_t now)
+static bool looks_again(struct lease *lease, const struct kube_reply *reply)
 {
-	bool stale = reply->status == 409 || reply->status == 404;
-
-	if (stale && !lease->hurried) {
-		lease->hurried = true;
-		read_lease(lease);
-		return;
-	}
-	trouble(lease, reply->error);
-	schedule(lease, now);
+	if ((reply->status != 409 && reply->status != 404) || lease->hurried)
+		return false;
+	lease->hurried = true;
+	read_lease(lease);
+	return true;
 }
 
 /* A renewal that was under way when the end came, or the giving back itself.  Where no answer comes any more nobody is
  * kept waiting: the Lease then expires. */
 static void written_at_the_end(struct lease *lease, const struct kube_reply *reply, int64_t now)
 {
-	bool stale = reply->status == 409 || reply->status == 404;
-
-	if (!reply->error && lease->giving) {
-		finish_release(lease);
-	} else if (!reply->error) {
+	if (!reply->error && !lease->giving) {
 		remember(lease, reply->object, now);
 		lease->leading = true; /* also when it was the taking */
 		give_back(lease);
-	} else if (stale && !lease->hurried) {
-		lease->hurried = true;
-		read_lease(lease);
-	} else {
+	} else if (!reply->error || !looks_again(lease, reply)) {
 		finish_release(lease);
 	}
 }
@@ -242,7 +231,10 @@ static void on_written(void *aux, const struct kube_reply *reply)
 		return;
 	}
 	if (reply->error) {
-		write_failed(lease, reply, now);
+		if (looks_again(lease, reply))
+			return;
+		trouble(lease, reply->error);
+		schedule(lease, now);
 		return;
 	}
 	trouble(lease, NULL);

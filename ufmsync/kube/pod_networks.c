@@ -275,7 +275,7 @@ static void read_pkey(struct pod_network *network, const struct said *said)
 		return;
 	if (type == '"')
 		network->pkey_text = json_span_string(said->value);
-	else if (type == '0' && strspn(said->value.at, "0123456789") >= said->value.len)
+	else if (said->value.at && type == '0' && strspn(said->value.at, "0123456789") >= said->value.len)
 		network->pkey_text = mem_dup_n(said->value.at, said->value.len);
 	if (network->pkey_text && strlen(network->pkey_text) > POD_QUOTE_MAX) {
 		free(network->pkey_text);

@@ -11,11 +11,11 @@
  * objects, or "namespace/name@interface" between commas.  Private to the pod's own files. */
 
 enum {
-	POD_ANNOTATION_MAX = 256 * 1024,  /* the API server takes no more for all annotations of an object together */
-	POD_QUOTE_MAX = 64,               /* bytes of a tenant's text in a message or a summary */
+	POD_ANNOTATION_MAX = 256 * 1024, /* the API server takes no more for all annotations of an object together */
+	POD_QUOTE_MAX = 64,              /* bytes of a tenant's text in a message or a summary */
 };
 
-#define POD_APP_KEY "mellanox.infiniband.app"
+#define POD_APP_KEY   "mellanox.infiniband.app"
 #define POD_APP_VALUE "configured"
 
 /* multus takes a text with any of these for JSON. */

@@ -11,7 +11,8 @@ enum { API_REQUESTS_MAX = 2000 };
 
 struct api_request {
 	char *method, *path, *authorization, *content_type, *body;
-	char *continue_token, *version, *selector, *limit, *watch, *bookmarks, *timeout_seconds; /* of the query; NULL: absent */
+	char *continue_token, *version, *selector, *limit, *watch, *bookmarks,
+		*timeout_seconds; /* of the query; NULL: absent */
 };
 
 extern struct loop *api_loop;
@@ -34,5 +35,5 @@ void api_json(struct httpd_request *request, int status, const char *json);
 void api_stream(struct httpd_request *request, const char *json); /* begins one */
 /* Runs the loop until true; fails after ten seconds. */
 void api_until(bool (*true_now)(void));
-void api_until_log(const char *wanted);      /* until the log is this */
+void api_until_log(const char *wanted); /* until the log is this */
 void api_until_requests(unsigned n);
