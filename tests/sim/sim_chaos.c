@@ -54,7 +54,7 @@ static void lose_members(struct sim *sim)
 		return;
 	if (sim_rng_chance(&sim->rng, 30))
 		sim_ufm_backup(sim);
-	else if (sim_rng_chance(&sim->rng, 40))
+	else if (sim->plan.keyed && sim_rng_chance(&sim->rng, 40))
 		sim_ufm_restore(sim);
 	else
 		sim_ufm_lose(sim, sim_rng_chance(&sim->rng, 20) ? 100 : 20);

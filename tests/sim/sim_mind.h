@@ -32,7 +32,7 @@ struct sim_sighting {
 	bool needed;        /* an attachment of this process was to be there, since it was last hidden */
 	bool maybe;         /* a join was sent that was not refused, and no later list denies it */
 	struct sim_owner joined_for;
-	int64_t join_answered_at, leave_answered_at;
+	int64_t join_answered_at, join_answered_before, leave_answered_at;
 	/* An orphan that this process removed. */
 	bool removed, came_back;
 	int64_t removed_at;

@@ -52,6 +52,8 @@ static void judge_join(struct sim *sim, struct sim_process *process, struct guid
 		sim_fail(sim, "only what is allowed", "%s was never allowed into PKey 0x%x",
 			 sim_owner_name(sim, holding->owner, a), class.pkey.v);
 	sighting->joined_for = holding->owner;
+	if (sighting->join_answered_at != INT64_MAX)
+		sighting->join_answered_before = sighting->join_answered_at;
 	sighting->join_answered_at = INT64_MAX; /* nothing is known of it until it is answered */
 	sighting->maybe = true;
 }
@@ -216,7 +218,8 @@ void sim_rules_write_answered(struct sim *sim, struct sim_process *process, uint
 		struct sim_sighting *sighting = sim_mind_sighting(mind, mind->write.guids[i], mind->write.pkey);
 
 		if (mind->write.join) {
-			sighting->join_answered_at = sim->world.now;
+			/* A refused one changes nothing. */
+			sighting->join_answered_at = refused ? sighting->join_answered_before : sim->world.now;
 			sighting->maybe &= !refused;
 		} else {
 			sighting->leave_answered_at = sim->world.now;
