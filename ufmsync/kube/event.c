@@ -229,6 +229,12 @@ static void settled(struct entry *entry)
 	}
 }
 
+/* 401: our token has just run out, and the next request takes the new one. */
+static bool may_pass_later(const struct kube_reply *reply)
+{
+	return reply->error->kind == ERROR_RETRY || reply->status == 401;
+}
+
 static void on_done(void *aux, const struct kube_reply *reply)
 {
 	struct entry *entry = aux;
@@ -238,7 +244,7 @@ static void on_done(void *aux, const struct kube_reply *reply)
 	events->in_flight--;
 	if (!reply->error || (reply->status == 409 && !entry->created)) { /* 409: an earlier try had arrived */
 		settled(entry);
-	} else if (reply->error->kind == ERROR_RETRY && ++entry->tries < TRIES_MAX) {
+	} else if (may_pass_later(reply) && ++entry->tries < TRIES_MAX) {
 		int64_t wait = (int64_t)RETRY_MS << entry->tries;
 		entry->state = STATE_DUE;
 		entry->due_ms = loop_now_ms() + (reply->retry_after_ms > wait ? reply->retry_after_ms : wait);

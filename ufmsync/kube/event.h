@@ -8,7 +8,7 @@
 
 /* Events on pods (events.k8s.io/v1).  Best effort and bounded: at most 1000 wait, 10 a second go out after a burst of
  * 100, the same (pod, reason, note) again within 10 minutes becomes a series (count), none is retried in a terminating
- * namespace or after a 4xx. */
+ * namespace or after a 4xx (but 401: the token is read anew). */
 struct kube_events;
 /* `kube` must outlive the events. */
 struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const char *controller, const char *instance);

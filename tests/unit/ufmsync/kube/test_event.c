@@ -185,6 +185,22 @@ static void test_an_outage_is_outlasted_and_an_earlier_try_that_arrived_counts(v
 
 static unsigned served, most_at_once;
 static struct httpd_request *open_requests[8];
+static void serve_unauthorized_once(struct httpd_request *request, unsigned n)
+{
+	api_json(request, n == 0 ? 401 : 201, "{}");
+}
+
+static void test_a_token_that_ran_out_costs_no_event(void **state)
+{
+	(void)state;
+	api_serve(serve_unauthorized_once);
+	say("p", "a");
+	api_until_requests(2);
+	assert_string_equal(api_requests[1].method, "POST");
+	assert_string_equal(api_requests[0].body, api_requests[1].body);
+	assert_int_equal(kube_events_dropped(events), 0);
+}
+
 static void serve_slowly(struct httpd_request *request, unsigned n)
 {
 	(void)n;
@@ -235,6 +251,7 @@ int main(void)
 		promise(test_a_long_note_and_a_long_name_are_cut_to_what_is_taken),
 		promise(test_a_refused_event_is_dropped_and_not_tried_again),
 		promise(test_an_outage_is_outlasted_and_an_earlier_try_that_arrived_counts),
+		promise(test_a_token_that_ran_out_costs_no_event),
 		promise(test_a_flood_goes_out_in_a_burst_and_then_slowly_and_never_piles_up),
 		promise(test_events_may_be_freed_with_some_under_way),
 	};
