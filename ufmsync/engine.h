@@ -89,7 +89,8 @@ void engine_namespace_deleted(struct engine *engine, const char *name, int64_t n
 /* --- leadership --- */
 
 /* We hold the Lease.  No write is sent before `quiet_until` (a dead leader's last one may still land); `settled`: the
- * Lease says that this cluster was settled before.  Once, ever. */
+ * Lease says that this cluster was settled before.  Once, ever.  The pods are listed anew (ENGINE_LIST_PODS) and nothing
+ * is given before that: a predecessor's last patches may not have come through a warm watch yet. */
 void engine_lead(struct engine *engine, int64_t quiet_until, bool settled, int64_t now);
 bool engine_is_settled(const struct engine *engine); /* to be remembered on the Lease */
 /* An operator has looked at the orphans: settles, releases the brake; what is an orphan now may be removed. */
@@ -124,8 +125,8 @@ enum engine_action_kind {
 	ENGINE_LIST,  /* never two of the same PKey, nor an `all` beside another `all` */
 	ENGINE_PATCH, /* never two of one pod */
 	ENGINE_READ_POD,
-	ENGINE_LIST_PODS, /* list the pods anew: a network became ours while pods that name it were let go */
-	ENGINE_EVENT,     /* on a pod; not answered */
+	ENGINE_LIST_PODS, /* list the pods anew: we have just got the Lease, or a network became ours whose pods were let go */
+	ENGINE_EVENT, /* on a pod; not answered */
 };
 
 struct engine_action {

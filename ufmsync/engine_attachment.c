@@ -310,7 +310,7 @@ void engine_attachment_end(struct engine *e, struct attachment *a, bool unsure)
 		return;
 	}
 	a->unsure = unsure;
-	a->used |= a->published || a->in_patch;
+	a->used |= a->published || a->in_patch || a->perhaps;
 	engine_attachment_state(e, a, ATTACHMENT_LEAVING);
 	for (unsigned i = 0; i < a->n_seats; i++) {
 		struct seat *seat = &a->seats[i];
@@ -331,6 +331,12 @@ void engine_attachment_end(struct engine *e, struct attachment *a, bool unsure)
 void engine_attachment_left(struct engine *e, struct attachment *a)
 {
 	assert(a->state == ATTACHMENT_LEAVING);
+	for (unsigned i = 0; i < a->n_seats; i++) {
+		struct seat *seat = &a->seats[i];
+		/* A list that is being evaluated may have shown it again: a join of ours landed late. */
+		if (seat->state == SEAT_LEFT && (seat->seen[0] > seat->after || seat->seen[1] > seat->after))
+			engine_seat_leave(e, seat);
+	}
 	for (unsigned i = 0; i < a->n_seats; i++) {
 		if (a->seats[i].state != SEAT_IDLE && a->seats[i].state != SEAT_LEFT)
 			return;

@@ -122,37 +122,36 @@ static bool decide_network(struct engine *e, struct attachment *a)
 
 /* --- which GUID --- */
 
+static struct guid_wait *find_wait(const struct engine *e, struct guid guid)
+{
+	uint64_t hash = hash_number(e->seed, guid.v);
+	for (struct hash_node *n = hash_first(&e->guid_waits, hash); n; n = hash_next(n)) {
+		struct guid_wait *wait = container_of(n, struct guid_wait, node);
+		if (wait->guid.v == guid.v)
+			return wait;
+	}
+	return NULL;
+}
+
 static void wait_for_guid(struct engine *e, struct attachment *a)
 {
-	uint64_t hash = hash_number(e->seed, a->wish.v);
-	struct guid_wait *wait = NULL;
-	for (struct hash_node *n = hash_first(&e->guid_waits, hash); n && !wait; n = hash_next(n)) {
-		wait = container_of(n, struct guid_wait, node);
-		if (wait->guid.v != a->wish.v)
-			wait = NULL;
-	}
+	struct guid_wait *wait = find_wait(e, a->wish);
 	if (!wait) {
 		wait = mem_alloc(sizeof *wait);
 		wait->guid = a->wish;
 		chain_init(&wait->waiting);
-		hash_add(&e->guid_waits, &wait->node, hash);
+		hash_add(&e->guid_waits, &wait->node, hash_number(e->seed, a->wish.v));
 	}
 	engine_attachment_wait(e, a, WAIT_GUID, &wait->waiting);
 }
 
 void engine_guid_unwait(struct engine *e, struct guid guid)
 {
-	uint64_t hash = hash_number(e->seed, guid.v);
-	for (struct hash_node *n = hash_first(&e->guid_waits, hash); n; n = hash_next(n)) {
-		struct guid_wait *wait = container_of(n, struct guid_wait, node);
-		if (wait->guid.v != guid.v)
-			continue;
-		if (chain_empty(&wait->waiting)) {
-			hash_remove(&e->guid_waits, &wait->node);
-			free(wait);
-		}
+	struct guid_wait *wait = find_wait(e, guid);
+	if (!wait || !chain_empty(&wait->waiting))
 		return;
-	}
+	hash_remove(&e->guid_waits, &wait->node);
+	free(wait);
 }
 
 /* Whether the fabric manager lists the GUID in no other PKeys than those that `a` would join; or, `also`, in one of these
@@ -252,22 +251,43 @@ static void wait_for_pool(struct engine *e, struct attachment *a, int64_t again)
 	wake_sooner(&e->wakes, &e->pool_wake, again > e->now ? again : e->now + 1);
 }
 
+/* Where no records are kept: whose annotation says that this very GUID, which the pool has just given out early, is
+ * its own. */
+static struct attachment *asker_of(struct engine *e, struct guid guid)
+{
+	struct guid_wait *wait = e->options.keys || !e->guid_waits.count ? NULL : find_wait(e, guid);
+	for (struct chain *at = wait ? wait->waiting.next : NULL; wait && at != &wait->waiting; at = at->next) {
+		struct attachment *a = container_of(at, struct attachment, in_wait);
+		if (!a->configured || a->pod->terminating)
+			continue;
+		engine_attachment_unwait(e, a); /* `wait` may be gone with it */
+		return decide_network(e, a) ? a : NULL;
+	}
+	return NULL;
+}
+
 static void decide_generated(struct engine *e, struct attachment *a)
 {
 	struct guid guid;
 	int64_t again = INT64_MAX;
-	struct guid_pool_use use = guid_pool_use(e->pool);
-	bool early = use.held + use.resting + use.blocked >= use.size;
-	if ((!chain_empty(&e->pool_waiting) && !e->pool_turn) || e->stray_overflow ||
-	    !guid_pool_allocate(e->pool, e->options.rest_early_ms, e->now, &guid, &again)) {
-		wait_for_pool(e, a, again);
-		return;
+	for (;;) {
+		struct guid_pool_use use = guid_pool_use(e->pool);
+		bool early = use.held + use.resting + use.blocked >= use.size;
+		if ((!chain_empty(&e->pool_waiting) && !e->pool_turn) || e->stray_overflow ||
+		    !guid_pool_allocate(e->pool, e->options.rest_early_ms, e->now, &guid, &again)) {
+			wait_for_pool(e, a, again);
+			return;
+		}
+		struct attachment *rested = engine_holder(e, guid);
+		if (rested)
+			engine_attachment_free(e, rested);
+		struct attachment *asker = asker_of(e, guid);
+		struct attachment *taker = asker ? asker : a;
+		taker->used = early; /* if it is given back unused it goes on resting */
+		engine_attachment_reserve(e, taker, guid);
+		if (!asker)
+			return;
 	}
-	struct attachment *rested = engine_holder(e, guid);
-	if (rested)
-		engine_attachment_free(e, rested);
-	a->used = early; /* if it is given back unused it goes on resting */
-	engine_attachment_reserve(e, a, guid);
 }
 
 /* Where no records are kept, what stands published in an annotation is the best there is to know; and where annotations

@@ -159,12 +159,13 @@ static void element_changed(struct engine *e, struct attachment *a, const struct
 		return;
 	}
 	bool asks_otherwise = el->wish == POD_WISH_BAD || (el->wish == POD_WISH_GUID && el->guid.v != a->guid.v);
-	/* By the leader before this one, whose last patch the watch had not brought yet: the pod may run with it. */
-	bool given_otherwise = recorded ? recorded->guid.v != a->guid.v
-					: !e->options.keys && el->configured && other_wish && asks_otherwise;
-	bool is_written = a->published || a->by_record || a->in_patch;
+	bool mine = a->published || a->by_record || a->in_patch || a->perhaps;
+	/* A predecessor's patch that our watch had not shown yet.  What its record says, or where there are no records
+	 * what it published, may be in use. */
+	bool given_otherwise = !mine && (recorded ? recorded->guid.v != a->guid.v
+						  : asks_otherwise && el->configured && !e->options.keys);
 	take_element(e, a, el);
-	if ((given_otherwise && !is_written) || (other_wish && asks_otherwise && !attachment_is_fixed(a))) {
+	if (given_otherwise || (other_wish && asks_otherwise && !attachment_is_fixed(a))) {
 		struct attachment *other = engine_pod_replace(e, a);
 		engine_attachment_end(e, a, false);
 		take_record(e, other, recorded, el);

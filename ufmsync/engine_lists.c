@@ -230,6 +230,7 @@ static void judge_seat(struct engine *e, const struct list *list, struct seat *s
 			leave_denied(e, seat);
 		} else {
 			seat->state = SEAT_LEFT;
+			seat->after = list->seq;
 			engine_attachment_left(e, a);
 		}
 		break;

@@ -224,6 +224,7 @@ void engine_pods_begin(struct engine *e, int64_t now)
 	e->pods_sync.listing = true;
 	e->pods_sync.mark++;
 	e->vanish_at = NULL;
+	e->fresh_listing = e->fresh_asked;
 }
 
 void engine_pods_end(struct engine *e, int64_t now)
@@ -231,6 +232,7 @@ void engine_pods_end(struct engine *e, int64_t now)
 	engine_touch(e, now);
 	e->pods_sync.listing = false;
 	e->pods_sync.synced = true;
+	e->fresh |= e->fresh_listing;
 	e->vanish_at = e->pods.next;
 }
 

@@ -33,7 +33,7 @@ static bool is_included(const struct engine *e, const struct attachment *a)
 /* Whether the record is to name it: also what a patch of unknown outcome may have published. */
 static bool is_on_record(const struct engine *e, const struct attachment *a)
 {
-	return is_included(e, a) || (a->in_patch && !attachment_is_over(a) && a->has_guid);
+	return is_included(e, a) || ((a->in_patch || a->perhaps) && !attachment_is_over(a) && a->has_guid);
 }
 
 /* Whether the annotation, as it is now, has a place to write it.  One that its owner has made unreadable has none. */
@@ -178,9 +178,10 @@ static void mark_published(struct engine *e, struct engine_pod *p, bool patched)
 {
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (!is_writable(e, a) || (patched && !a->in_patch && !a->published))
+		bool sent = a->in_patch || !patched;
+		a->in_patch = a->perhaps = false; /* what was written is known now */
+		if (!is_writable(e, a) || !(sent || a->published))
 			continue;
-		a->in_patch = false;
 		a->published = a->used = true;
 		engine_attachment_settle(e, a);
 	}
@@ -366,7 +367,7 @@ bool engine_next_patch(struct engine *e, struct engine_action *action)
 		action->patch.record = e->record;
 		for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 			struct attachment *a = container_of(at, struct attachment, in_pod);
-			a->in_patch |= is_writable(e, a) && !a->published;
+			a->in_patch = is_writable(e, a) && !a->published;
 		}
 		return true;
 	}
@@ -405,8 +406,11 @@ static void patched(struct engine *e, struct engine_pod *p)
 
 static void not_patched(struct engine_pod *p)
 {
-	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
-		container_of(at, struct attachment, in_pod)->in_patch = false;
+	p->record_text = 0; /* what stands there may be a predecessor's: it is read again with other eyes */
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		struct attachment *a = container_of(at, struct attachment, in_pod);
+		a->in_patch = a->perhaps = false;
+	}
 }
 
 static void refused(struct engine *e, struct engine_pod *p, const char *why)
@@ -419,6 +423,15 @@ static void refused(struct engine *e, struct engine_pod *p, const char *why)
 		engine_say(e, p, true, "RecordRefused", "the API server refuses the pod's annotations: %s",
 			   why ? why : "no reason given");
 	p->said_refused = true;
+}
+
+static void perhaps_patched(struct engine_pod *p)
+{
+	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
+		struct attachment *a = container_of(at, struct attachment, in_pod);
+		a->perhaps |= a->in_patch;
+		a->in_patch = false;
+	}
 }
 
 static struct engine_pod *take_patch(struct engine *e, uint64_t id)
@@ -469,6 +482,7 @@ void engine_patch_done(struct engine *e, uint64_t id, enum engine_patched how, c
 		wake_set(&e->wakes, &p->wake, now + GONE_GRACE_MS);
 		break;
 	case ENGINE_PATCH_RETRY:
+		perhaps_patched(p);
 		p->failures += p->failures < 20;
 		p->retry_at = now + engine_backoff(e, p->failures, PATCH_FIRST_MS, PATCH_MOST_MS, p->by_uid.hash);
 		engine_pod_set_work(e, p, WORK_REVIEW);

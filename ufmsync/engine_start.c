@@ -13,13 +13,15 @@ void engine_lead(struct engine *e, int64_t quiet_until, bool settled, int64_t no
 	e->phase = PHASE_SYNC;
 	e->quiet_until = quiet_until;
 	e->settled = settled;
+	e->list_pods = true; /* what a predecessor wrote last may not have come through the watch yet */
 	wake_set(&e->wakes, &e->write_wake, quiet_until);
 }
 
 static bool all_synced(const struct engine *e)
 {
-	return e->pods_sync.synced && !e->pods_sync.listing && e->nets_sync.synced && !e->nets_sync.listing &&
-	       e->spaces_sync.synced && !e->spaces_sync.listing && !e->reconcile_at && !e->vanish_at;
+	return e->fresh && e->pods_sync.synced && !e->pods_sync.listing && e->nets_sync.synced &&
+	       !e->nets_sync.listing && e->spaces_sync.synced && !e->spaces_sync.listing && !e->reconcile_at &&
+	       !e->vanish_at;
 }
 
 static void enter(struct engine *e, enum engine_phase phase)

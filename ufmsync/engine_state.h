@@ -131,7 +131,8 @@ struct attachment {
 	bool configured : 1;   /* the annotation says so, whoever wrote it */
 	bool runtime_guid : 1; /* to be published as infiniband-guid too */
 	bool published : 1;
-	bool in_patch : 1; /* in the patch under way, or in one whose outcome is unknown */
+	bool in_patch : 1; /* in the patch under way */
+	bool perhaps : 1;  /* in a patch whose outcome is unknown */
 	bool said_member : 1, said_reason : 1;
 	bool used : 1;        /* somebody may know the GUID: it must rest */
 	bool unsure : 1;      /* its last user may still be alive: rests long */
@@ -312,9 +313,10 @@ struct engine {
 	struct wake pool_wake;
 	bool pool_try, pool_turn; /* something may be free; the first in the line is being tried */
 	bool list_pods;
-	bool more;              /* sliced work is left */
-	uint64_t n_unconfirmed; /* resting attachments that no list has confirmed yet */
-	int64_t listed_all_at;  /* when the last complete list was handed out */
+	bool fresh_asked, fresh_listing, fresh; /* the list of pods that began after we got the Lease */
+	bool more;                              /* sliced work is left */
+	uint64_t n_unconfirmed;                 /* resting attachments that no list has confirmed yet */
+	int64_t listed_all_at;                  /* when the last complete list was handed out */
 
 	struct chain ring, ring_remove;
 	size_t queued;          /* seats in queues of the ring */
@@ -411,7 +413,7 @@ void engine_guid_freed(struct engine *e, struct guid guid); /* free, or listed n
 void engine_guid_block(struct engine *e, struct guid guid); /* the pool's mark follows what we know */
 static inline bool attachment_is_fixed(const struct attachment *a)
 {
-	return a->published || a->by_record || a->in_patch || a->state == ATTACHMENT_MEMBER ||
+	return a->published || a->by_record || a->in_patch || a->perhaps || a->state == ATTACHMENT_MEMBER ||
 	       a->state == ATTACHMENT_PUBLISHED;
 }
 static inline bool attachment_is_over(const struct attachment *a)

@@ -148,6 +148,7 @@ bool engine_next(struct engine *e, int64_t now, struct engine_action *action)
 		return true;
 	if (e->list_pods) {
 		e->list_pods = false;
+		e->fresh_asked |= e->phase != PHASE_FOLLOW;
 		action->kind = ENGINE_LIST_PODS;
 		return true;
 	}

@@ -163,6 +163,7 @@ static enum outcome outcome_of(const struct error *err)
 static void seat_again(struct engine *e, struct seat *seat)
 {
 	struct attachment *a = seat_attachment(seat);
+	seat->after = e->seq;
 	if (seat->state == SEAT_LEAVE_SENT) {
 		seat->state = SEAT_LEAVE_QUEUED;
 	} else if (a->state == ATTACHMENT_LEAVING) {
@@ -212,11 +213,11 @@ static void seat_refused(struct engine *e, struct seat *seat, const struct error
 {
 	struct attachment *a = seat_attachment(seat);
 	seat->refusals += seat->refusals < 20;
+	seat->after = e->seq;
 	int64_t wait = engine_backoff(e, seat->refusals, SEAT_FIRST_MS, SEAT_MOST_MS, a->guid.v);
 	if (seat->state == SEAT_LEAVE_SENT) {
 		/* Nothing to leave, or it cannot: the next list decides. */
 		seat->state = SEAT_LEAVE_CHECK;
-		seat->after = e->seq;
 		seat->accepted_at = e->now + wait;
 		seat->denials = 0;
 		return;

@@ -57,7 +57,7 @@ struct world *world_new(void)
 	struct error err;
 	world->log = mem_dup("");
 	world->now = 1000;
-	world->mute = "LIST EVENT";
+	world->mute = "LIST EVENT LIST_PODS";
 	engine_options_init(&world->options);
 	world->options.first = (struct guid){ GUID_1 };
 	world->options.last = (struct guid){ GUID_1 + 0xfffff };

@@ -250,7 +250,7 @@ static void test_an_unreadable_network_is_said_once(void **state)
 {
 	(void)state;
 	struct world *world = started();
-	world->mute = "LIST";
+	world->mute = "LIST LIST_PODS";
 	world_network(world, "a/odd", "{ not json");
 	world_pod(world, "a/p", "odd");
 	world_pass(world, 200000);
@@ -266,7 +266,7 @@ static void test_a_bad_annotation_is_said_once_and_takes_nothing_away(void **sta
 	world_pod(world, "a/p", "ib");
 	world_run(world);
 	world_forget(world);
-	world->mute = "LIST";
+	world->mute = "LIST LIST_PODS";
 	world_annotate(world, "a/p", POD_NETWORKS_KEY, "[{");
 	world_pass(world, 200);
 	world_pod_phase(world, "a/p", "Running");

@@ -400,7 +400,7 @@ static void test_a_refused_patch_waits_for_the_pod_to_change(void **state)
 {
 	(void)state;
 	struct world *world = started();
-	world->mute = "LIST";
+	world->mute = "LIST LIST_PODS";
 	world->patch_answer = ENGINE_PATCH_REFUSED;
 	world_pod(world, "a/p", "ib");
 	world_run(world);
@@ -427,6 +427,7 @@ static void test_networks_of_other_types_cost_nothing_until_they_become_ours(voi
 	engine_status(world->engine, &status);
 	assert_int_equal(status.pods, 0);
 	world_expect(world, "");
+	world->mute = "LIST EVENT";
 	world_network(world, "a/mac", IB("0x5"));
 	world_run(world);
 	world_expect(world, "LIST_PODS -\nJOIN 0x5 full index0 n=1\nPATCH a/p n=1 record\n");

@@ -62,7 +62,7 @@ static void test_a_finished_pod_leaves(void **state)
 {
 	(void)state;
 	struct world *world = with_one();
-	world->mute = "LIST";
+	world->mute = "LIST LIST_PODS";
 	world_pod_phase(world, "a/p", "Succeeded");
 	world_run(world);
 	world_expect(world, "LEAVE 0x5 n=1\n"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "tests/unit/ufmsync/engine_world.h"
 
 /* What a new leader believes, and what it does not do too early. */
@@ -95,11 +96,64 @@ static void test_nothing_is_given_before_the_first_complete_list(void **state)
 	world_network(world, "a/ib", IB("0x5"));
 	world_pod(world, "a/p", "ib");
 	world_pass(world, 30000);
-	world_expect(world, "LIST all\n");
+	world_expect(world, "LIST_PODS -\nLIST all\n");
 	assert_int_equal(world_guid(world, "a/p", 0), 0);
 	world->hold_lists = false;
 	world_list_answer(world);
 	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
+	world_free(world);
+}
+
+static void test_a_predecessors_last_patch_is_seen_before_anything_is_given(void **state)
+{
+	(void)state;
+	struct world *world = with_pods();
+	uint64_t p = world_guid(world, "a/p", 0);
+	/* Our watch shows the pod as it was before the predecessor patched it; a thief asks for its GUID. */
+	char *patched = mem_dup(world_annotation(world, "a/p", POD_NETWORKS_KEY));
+	char *record = mem_dup(world_annotation(world, "a/p", POD_RECORD_KEY));
+	world_annotate(world, "a/p", POD_NETWORKS_KEY, "ib");
+	world_annotate(world, "a/p", POD_RECORD_KEY, NULL);
+	restart(world, IB("0x5"));
+	world_pod(world, "a/thief", patched);
+	struct engine *late = world->engine;
+	world->engine = NULL; /* what changes now comes through no watch */
+	world_annotate(world, "a/p", POD_NETWORKS_KEY, patched);
+	world_annotate(world, "a/p", POD_RECORD_KEY, record);
+	world->engine = late;
+	world_lead(world, true);
+	world_pass(world, 1000);
+	assert_int_equal(world_guid(world, "a/p", 0), p);
+	assert_string_equal(world_blocked(world, "a/thief", 0), "GUIDTaken");
+	free(patched);
+	free(record);
+	world_free(world);
+}
+
+static void test_a_record_that_shows_late_is_followed(void **state)
+{
+	(void)state;
+	struct world *world = with_pods();
+	uint64_t p = world_guid(world, "a/p", 0);
+	char *patched = mem_dup(world_annotation(world, "a/p", POD_NETWORKS_KEY));
+	char *record = mem_dup(world_annotation(world, "a/p", POD_RECORD_KEY));
+	world_annotate(world, "a/p", POD_NETWORKS_KEY, "ib");
+	world_annotate(world, "a/p", POD_RECORD_KEY, NULL);
+	restart(world, IB("0x5"));
+	world->hold_patches = true;
+	world->patch_answer = ENGINE_PATCH_STALE;
+	world_lead(world, true);
+	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_MEMBER);
+	assert_int_not_equal(world_guid(world, "a/p", 0), p);
+	/* A dead leader's patch has landed before ours. */
+	world_annotate(world, "a/p", POD_NETWORKS_KEY, patched);
+	world_annotate(world, "a/p", POD_RECORD_KEY, record);
+	world_patch_answer(world, ENGINE_PATCH_STALE);
+	world_pass(world, 1000);
+	assert_int_equal(world_guid(world, "a/p", 0), p);
+	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
+	free(patched);
+	free(record);
 	world_free(world);
 }
 
@@ -317,6 +371,8 @@ int main(void)
 		cmocka_unit_test(test_a_follower_asks_for_nothing),
 		cmocka_unit_test(test_a_follower_shows_what_valid_records_say),
 		cmocka_unit_test(test_nothing_is_given_before_the_first_complete_list),
+		cmocka_unit_test(test_a_predecessors_last_patch_is_seen_before_anything_is_given),
+		cmocka_unit_test(test_a_record_that_shows_late_is_followed),
 		cmocka_unit_test(test_nothing_is_written_before_the_old_leader_is_silent),
 		cmocka_unit_test(test_the_complete_list_is_repeated_once_for_late_writes),
 		cmocka_unit_test(test_a_restart_changes_nothing),
