@@ -27,6 +27,20 @@ static const struct pkey_class *membership_of(const struct sim_holding *holding,
 
 /* --- joins --- */
 
+/* As far as it was told.  Not between the PKeys of one attachment: each is put right by itself. */
+static void judge_index0(struct sim *sim, const struct sim_mind *mind, struct guid guid, struct pkey_class class)
+{
+	const struct sim_holding *holding = sim_mind_held(mind, guid);
+
+	for (uint16_t v = PKEY_FIRST; class.index0 && v <= 0x1f; v++) {
+		const struct sim_sighting *other = sim_mind_seen(mind, guid, (struct pkey){ v });
+
+		if (!membership_of(holding, (struct pkey){ v }) && sim_sighting_is_shown(other, true) && other->index0)
+			sim_fail(sim, "one index 0", "join of %llx to 0x%x at index 0, which it has in 0x%x",
+				 (unsigned long long)guid.v, class.pkey.v, v);
+	}
+}
+
 static void judge_join(struct sim *sim, struct sim_process *process, struct guid guid, struct pkey_class class)
 {
 	struct sim_mind *mind = sim_rules_mind(sim, process);
@@ -51,6 +65,7 @@ static void judge_join(struct sim *sim, struct sim_process *process, struct guid
 	    !sim_rules_allowed(sim, pod, holding->owner.source, holding->owner.index, class.pkey))
 		sim_fail(sim, "only what is allowed", "%s was never allowed into PKey 0x%x",
 			 sim_owner_name(sim, holding->owner, a), class.pkey.v);
+	judge_index0(sim, mind, guid, class);
 	sighting->joined_for = holding->owner;
 	if (sighting->join_answered_at != INT64_MAX)
 		sighting->join_answered_before = sighting->join_answered_at;

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tests/sim/sim_rules.h"
 #include "tests/sim/sim_ufm_parts.h"
 
 void sim_ufm_down(struct sim *sim, int64_t ms)
@@ -105,10 +106,13 @@ static struct sim_entry draw_foreign(struct sim *sim)
 		entry.guid.v = options->first.v + sim_rng_below(&sim->rng, size < 300 ? size : 300);
 	else
 		entry.guid.v = UINT64_C(0x0200000000000100) + sim_rng_below(&sim->rng, 50);
+	if (sim_rng_chance(&sim->rng, 25) && sim_rules_grants(sim)) /* one that lives here */
+		entry.guid = sim_rules_grant_at(sim, sim_rng_below(&sim->rng, sim_rules_grants(sim)))->guid;
 	if (sim_rng_chance(&sim->rng, 70))
 		entry.pkey.v = (uint16_t)sim_rng_between(&sim->rng, 1, 6);
 	else
 		entry.pkey.v = sim_rng_chance(&sim->rng, 50) ? PKEY_MANAGEMENT : 0x50;
+	entry.index0 = sim_rng_chance(&sim->rng, 30);
 	entry.membership = sim_rng_chance(&sim->rng, 70) ? MEMBERSHIP_FULL : MEMBERSHIP_LIMITED;
 	return entry;
 }
