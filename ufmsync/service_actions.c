@@ -217,6 +217,7 @@ static void act_patch(struct service *service, const struct engine_action *actio
 			.body = patch.data,
 			.body_len = patch.len,
 			.timeout_ms = 10 * 1000,
+			.metadata_only = true,
 			.done = on_patched,
 			.aux = request,
 		};

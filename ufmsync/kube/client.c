@@ -14,6 +14,7 @@
 enum {
 	CONNECTIONS_MAX = 32,   /* of a server without HTTP/2 */
 	ANSWER_MAX = 16 << 20,  /* one object */
+	METADATA_MAX = 1 << 20, /* of it only the metadata: small enough for HTTP/2 (http.h) */
 	REQUEST_MS = 30 * 1000, /* when nothing else is said */
 	TOKEN_AGE_MS = 60 * 1000,
 	HEADERS_MAX = 8,
@@ -132,13 +133,16 @@ struct http_request *kube_send_raw(struct kube *kube, const struct http_request_
 	struct http_request_options with = *options;
 	const char *headers[HEADERS_MAX];
 	size_t n = 0;
+	bool accepts = false;
 
 	refresh_token(kube);
 	for (; options->headers && options->headers[n]; n++) {
 		assert(n < HEADERS_MAX - 3);
 		headers[n] = options->headers[n];
+		accepts |= strncmp(headers[n], "Accept:", 7) == 0;
 	}
-	headers[n++] = "Accept: application/json";
+	if (!accepts)
+		headers[n++] = "Accept: application/json";
 	if (kube->authorization)
 		headers[n++] = kube->authorization;
 	headers[n] = NULL;
@@ -192,17 +196,22 @@ struct http_request *kube_send(struct kube *kube, const struct kube_request_opti
 	struct call *call = mem_alloc(sizeof *call);
 	__attribute__((cleanup(mem_freep))) char *content_type =
 		mem_printf("Content-Type: %s", options->content_type ? options->content_type : "application/json");
-	const char *const headers[] = { content_type, NULL };
+	const char *headers[3] = { NULL };
+	size_t n = 0;
 
+	if (options->body)
+		headers[n++] = content_type;
+	if (options->metadata_only)
+		headers[n++] = "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
 	*call = (struct call){ kube, options->done, options->aux };
 	return kube_send_raw(kube, &(struct http_request_options){
 					   .method = options->method,
 					   .url = options->path,
-					   .headers = options->body ? headers : NULL,
+					   .headers = headers,
 					   .body = options->body,
 					   .body_len = options->body_len,
 					   .timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : REQUEST_MS,
-					   .body_max = ANSWER_MAX,
+					   .body_max = options->metadata_only ? METADATA_MAX : ANSWER_MAX,
 					   .done = on_done,
 					   .release = free,
 					   .aux = call,

@@ -10,8 +10,9 @@
 #include "base/net/loop.h"
 #include "ufmsync/kube/config.h"
 
-/* Requests to the API server: base URL, identity, JSON in and out.  One connection when it speaks HTTP/2.  A token from a
- * file is read anew after a minute, and for the next request after a 401. */
+/* Requests to the API server: base URL, identity, JSON in and out.  Requests whose answer is small (`metadata_only`) share
+ * one connection where the server speaks HTTP/2, others take one of up to 32.  A token from a file is read anew after a
+ * minute, and for the next request after a 401. */
 struct kube;
 
 int kube_new(struct kube **ret, struct loop *loop, const struct kube_config *config, const char *user_agent,
@@ -36,6 +37,9 @@ struct kube_request_options {
 	const void *body;
 	size_t body_len;
 	int64_t timeout_ms; /* 0: 30 s */
+	/* The answer may be the object's metadata alone, as far as the server can; at most 1 MiB, or the request fails with
+	 * ERROR_LIMIT though it was carried out. */
+	bool metadata_only;
 	kube_done_fn *done;
 	void *aux;
 };
