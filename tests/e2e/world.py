@@ -94,6 +94,8 @@ class World:
                 server.end()
             except Failed as problem:
                 problems.append(str(problem))
+        if self.kube.kind == "mock":
+            self.kube.control.call("DELETE", "/control/faults")  # what this scenario did not use up is not the next one's
         self.remove_everything()
         if problems:
             raise Failed("\n".join(problems))
