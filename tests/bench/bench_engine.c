@@ -1,7 +1,9 @@
-/* What the engine costs by itself: 100,000 attachments are joined, published and released in a world that answers at
- * once.  Prints memory and time; nothing is compared, tests/bench/run says what the target is. */
+/* What the engine costs by itself: 100,000 attachments are joined, published, released and forgotten in a world that
+ * answers at once.  Every patch is signed, and comes back as the watch would bring it.  Prints one line of JSON; nothing
+ * is compared here, tests/bench/run says what the target is. */
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,13 +12,14 @@
 #include "base/mem.h"
 #include "ufmsync/engine.h"
 
-enum { PODS = 12500, INTERFACES = 8, PKEYS = 16 };
+enum { PODS = 12500, INTERFACES = 8, PKEYS = 16, MINUTES = 60 };
 
 static struct engine *engine;
 static int64_t now = 1000;
 static struct members *fabric[PKEYS];
-static int64_t longest_ns;
-static uint64_t patches;
+static size_t fabric_bytes; /* of the heap */
+static int64_t longest_ns, spent_ns;
+static uint64_t patches, writes, reads;
 
 static int64_t cpu_ns(void)
 {
@@ -40,6 +43,18 @@ static double resident_mb(void)
 	return (double)kb / 1024;
 }
 
+static size_t heap_bytes(void)
+{
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+}
+
+static unsigned pod_number(const char *uid)
+{
+	return (unsigned)strtoul(uid + sizeof "3f2a5c3e-0000-4000-8000", NULL, 10);
+}
+
 static struct pod *make_pod(unsigned n)
 {
 	struct pod *pod = mem_alloc(sizeof *pod);
@@ -58,11 +73,29 @@ static struct pod *make_pod(unsigned n)
 		network->namespace = mem_dup(pod->namespace);
 		network->name = mem_dup("ib");
 		network->interface = mem_printf("net%u", i + 1);
-		snprintf(text + strlen(text), sizeof text - strlen(text), "{\"name\":\"ib\",\"interface\":\"net%u\"},",
-			 i + 1);
+		snprintf(text + strlen(text), sizeof text - strlen(text), "%s{\"name\":\"ib\",\"interface\":\"net%u\"}",
+			 i ? "," : "", i + 1);
 	}
+	strcat(text, "]");
 	pod->networks_text = mem_dup(text);
-	pod->texts_known = true;
+	pod->texts_known = pod->has_annotations = true;
+	return pod;
+}
+
+/* The pod as the watch shows it after the patch. */
+static struct pod *make_patched(const struct engine_action *action)
+{
+	struct pod *pod = make_pod(pod_number(action->patch.pod->uid));
+
+	for (size_t i = 0; i < action->patch.n; i++) {
+		const struct pod_publication *publication = &action->patch.publications[i];
+		struct pod_network *network = &pod->networks[publication->index];
+		network->wish = POD_WISH_GUID;
+		network->guid = network->args_guid = publication->guid;
+		network->configured = true;
+		network->pkey_text = mem_dup(publication->pkey_text);
+	}
+	pod->record_text = mem_dup(action->patch.record);
 	return pod;
 }
 
@@ -81,14 +114,6 @@ static struct network *make_network(unsigned n)
 	return network;
 }
 
-static struct namespace_rule *make_namespace(unsigned n)
-{
-	struct namespace_rule *rule = mem_alloc(sizeof *rule);
-
-	rule->name = mem_printf("tenant-%u", n);
-	return rule;
-}
-
 static void list_one(uint64_t id, unsigned i)
 {
 	size_t at = 0;
@@ -98,21 +123,30 @@ static void list_one(uint64_t id, unsigned i)
 		engine_listed_member(engine, id, (struct pkey){ (uint16_t)(i + 1) }, member);
 }
 
+static void write_members(const struct engine_action *action)
+{
+	struct members *members = fabric[action->write.class.pkey.v - 1];
+	size_t before = heap_bytes();
+
+	writes++;
+	for (size_t i = 0; i < action->write.n; i++)
+		if (action->kind == ENGINE_JOIN)
+			members_add(members, (struct member){ action->write.guids[i], MEMBERSHIP_FULL,
+							      action->write.class.index0 });
+		else
+			members_remove(members, action->write.guids[i]);
+	fabric_bytes += heap_bytes() - before;
+}
+
 static void act(const struct engine_action *action)
 {
 	uint64_t id = action->id;
+	struct pod *pod;
 
 	switch (action->kind) {
 	case ENGINE_JOIN:
 	case ENGINE_LEAVE:
-		for (size_t i = 0; i < action->write.n; i++) {
-			struct members *members = fabric[action->write.class.pkey.v - 1];
-			if (action->kind == ENGINE_JOIN)
-				members_add(members, (struct member){ action->write.guids[i], MEMBERSHIP_FULL,
-								      action->write.class.index0 });
-			else
-				members_remove(members, action->write.guids[i]);
-		}
+		write_members(action);
 		engine_write_done(engine, id, NULL, now);
 		return;
 	case ENGINE_LIST:
@@ -125,10 +159,13 @@ static void act(const struct engine_action *action)
 		return;
 	case ENGINE_PATCH:
 		patches++;
+		pod = make_patched(action);
 		engine_patch_done(engine, id, ENGINE_PATCHED, NULL, now);
+		engine_pod_applied(engine, pod, now);
 		return;
 	case ENGINE_READ_POD:
-		engine_pod_read(engine, id, ENGINE_READ_GONE, NULL, now);
+		reads++; /* more pods wait than texts are kept for */
+		engine_pod_read(engine, id, ENGINE_READ_FOUND, make_pod(pod_number(action->read_pod.uid)), now);
 		return;
 	case ENGINE_LIST_PODS:
 	case ENGINE_EVENT:
@@ -136,18 +173,18 @@ static void act(const struct engine_action *action)
 	}
 }
 
-/* Until `state` holds all attachments; the processor time that the engine's own functions took. */
-static int64_t run_until(enum attachment_state state)
+/* Until `state` holds `wanted` attachments and nothing is left to do now. */
+static void run_until(enum attachment_state state, uint64_t wanted)
 {
 	struct engine_status status;
 	struct engine_action action;
-	int64_t spent = 0;
+	int64_t end = now + MINUTES * 60000;
 
-	for (uint64_t turn = 0;; turn++) {
+	for (;;) {
 		int64_t begin = cpu_ns();
 		bool found = engine_next(engine, now, &action);
 		int64_t took = cpu_ns() - begin;
-		spent += took;
+		spent_ns += took;
 		if (took > longest_ns)
 			longest_ns = took;
 		if (found) {
@@ -155,27 +192,44 @@ static int64_t run_until(enum attachment_state state)
 			continue;
 		}
 		engine_status(engine, &status);
-		if (status.attachments[state] == (uint64_t)PODS * INTERFACES)
-			return spent;
 		int64_t deadline = engine_deadline(engine);
-		now = deadline > now && deadline < INT64_MAX ? deadline : now + 1;
+		if (deadline <= now)
+			continue;
+		if (status.attachments[state] == wanted)
+			return;
+		if (deadline > end) {
+			fprintf(stderr, "bench_engine: %" PRIu64 " attachments are %s, %" PRIu64 " of all blocked\n",
+				status.attachments[state], attachment_state_name(state), status.blocked);
+			exit(1);
+		}
+		now = deadline;
 	}
 }
 
-int main(void)
+static void begin_step(void)
 {
-	struct engine_options options;
-	double empty = resident_mb();
+	longest_ns = spent_ns = 0;
+	patches = writes = reads = 0;
+}
 
-	engine_options_init(&options);
-	options.first.v = UINT64_C(0x0200000000000000);
-	options.last.v = UINT64_C(0x02ffffffffffffff);
-	engine = engine_new(&options);
-	for (unsigned i = 0; i < PKEYS; i++)
-		fabric[i] = members_new();
+static void end_step(const char *name, double empty, const char *end)
+{
+	double model = (double)fabric_bytes / (1 << 20);
+
+	printf("\"%s\": {\"mb\": %.1f, \"model_mb\": %.1f, \"cpu_ms\": %.1f, \"longest_ms\": %.3f, \"patches\": "
+	       "%" PRIu64 ", \"writes\": %" PRIu64 ", \"reads\": %" PRIu64 "}%s",
+	       name, resident_mb() - empty - model, model, (double)spent_ns / 1e6, (double)longest_ns / 1e6, patches,
+	       writes, reads, end);
+}
+
+static void feed(void)
+{
 	engine_namespaces_begin(engine, now);
-	for (unsigned i = 0; i < PKEYS; i++)
-		engine_namespace_applied(engine, make_namespace(i), now);
+	for (unsigned i = 0; i < PKEYS; i++) {
+		struct namespace_rule *rule = mem_alloc(sizeof *rule);
+		rule->name = mem_printf("tenant-%u", i);
+		engine_namespace_applied(engine, rule, now);
+	}
 	engine_namespaces_end(engine, now);
 	engine_networks_begin(engine, now);
 	for (unsigned i = 0; i < PKEYS; i++)
@@ -185,17 +239,44 @@ int main(void)
 	for (unsigned i = 0; i < PODS; i++)
 		engine_pod_applied(engine, make_pod(i), now);
 	engine_pods_end(engine, now);
-	printf("%u attachments known (%u pods): %.1f MB\n", PODS * INTERFACES, PODS, resident_mb() - empty);
+}
 
-	engine_lead(engine, now, true, now);
-	int64_t spent = run_until(ATTACHMENT_PUBLISHED);
-	double fabric_mb = 0;
+int main(void)
+{
+	const uint64_t all = (uint64_t)PODS * INTERFACES;
+	struct engine_options options;
+	struct record_keys *keys;
+	struct error err;
+
+	if (record_keys_parse(&keys, "YSByZWNvcmQga2V5IG9mIDMyIGJ5dGVzIG9yIG1vcmU=", &err) < 0) {
+		fprintf(stderr, "bench_engine: %s\n", err.text);
+		return 1;
+	}
+	engine_options_init(&options);
+	options.keys = keys;
+	engine = engine_new(&options);
 	for (unsigned i = 0; i < PKEYS; i++)
-		fabric_mb += (double)members_count(fabric[i]) * sizeof(struct member) * 2 / 1e6;
-	printf("published: %.1f MB (of it about %.1f MB are the model of the fabric), %.0f ms in engine_next, %" PRIu64
-	       " patches, longest call %.2f ms\n",
-	       resident_mb() - empty, fabric_mb, (double)spent / 1e6, patches, (double)longest_ns / 1e6);
+		fabric[i] = members_new();
+	double empty = resident_mb();
+
+	printf("{\"attachments\": %" PRIu64 ", \"pods\": %d, ", all, PODS);
+	feed();
+	end_step("known", empty, ", ");
+	engine_lead(engine, now, true, now);
+	run_until(ATTACHMENT_PUBLISHED, all);
+	end_step("published", empty, ", ");
+	begin_step();
+	for (unsigned i = 0; i < PODS; i++) {
+		struct pod *last = make_pod(i);
+		last->terminating = last->containers_ended = true;
+		engine_pod_deleted(engine, last, now);
+	}
+	run_until(ATTACHMENT_PUBLISHED, 0);
+	run_until(ATTACHMENT_LEAVING, 0);
+	run_until(ATTACHMENT_RESTING, 0);
+	end_step("released", empty, "}\n");
 	engine_free(engine);
+	record_keys_free(keys);
 	for (unsigned i = 0; i < PKEYS; i++)
 		members_free(fabric[i]);
 	return 0;
