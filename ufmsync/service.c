@@ -17,7 +17,10 @@
 #define SETTLED_CONFIRM "confirm"
 
 enum {
-	ACTIONS_A_TURN = 64,    /* then the loop looks at its descriptors again */
+	/* Then the loop looks at its descriptors again.  What an action starts costs more in the turns to come, so time
+	 * alone would let too many start at once. */
+	TURN_NS = 1000 * 1000,
+	ACTIONS_A_TURN = 8,
 	LINGER_MARGIN_MS = 500, /* a request's own deadline fires a little late */
 };
 
@@ -161,21 +164,24 @@ static void say_state(struct service *service)
 				: "members of our range that belong to no pod were there at the start");
 }
 
-/* Runs once at the end of each turn of the loop: what the turn brought is acted on. */
+/* Runs once at the end of each turn of the loop: what the turn brought is acted on.  One step at least is done, so that
+ * a turn that took long by itself does not keep the engine waiting. */
 static void pump(void *aux)
 {
 	struct service *service = aux;
 	struct engine_action action;
 	int64_t now = loop_now_ms();
 	unsigned n = 0;
+	bool more;
 
 	service->counts.turns++;
-	while (n < ACTIONS_A_TURN && engine_next(service->engine, now, &action)) {
-		service_act(service, &action);
-		n++;
-	}
+	do {
+		more = engine_next(service->engine, now, &action);
+		if (more)
+			service_act(service, &action);
+	} while (more && ++n < ACTIONS_A_TURN && loop_turn_ns(service->loop) < TURN_NS);
 	say_state(service);
-	if (n == ACTIONS_A_TURN) {
+	if (more) {
 		loop_wake(service->loop);
 		return;
 	}

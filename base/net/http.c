@@ -11,7 +11,7 @@
 enum {
 	/* What one turn of the loop spends at most on handing bytes over and on calling `done`. */
 	SLICE_BYTES = 64 << 10,
-	SLICE_US = 1000
+	SLICE_US = 500
 };
 
 static int64_t now_us(void)

@@ -14,7 +14,7 @@
 #include "base/net/http_private.h"
 
 enum {
-	PIECE = 16 << 10,    /* handed to `data` at once */
+	PIECE = 8 << 10,     /* handed to `data` at once */
 	HEAD_MAX = 64 << 10, /* status line and headers of an answer */
 	BODY_DEFAULT = 64 << 10,
 	OTHER_BODY_MAX = 64 << 10, /* of an answer that is not 2xx */

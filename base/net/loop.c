@@ -1,6 +1,8 @@
 /* A turn of the loop is: wait for events, run their callbacks, fire the timers that are due, call the hook.  libuv
- * calls the "prepare" handle last before it waits, so the end of a turn is there.  Timers are not libuv's: those run
- * on CLOCK_MONOTONIC, and one timerfd on CLOCK_BOOTTIME that follows the earliest of our heap serves them all. */
+ * calls the "prepare" handle last before it waits, so the end of a turn is there.  libuv itself would call back for
+ * everything that is ready, be it hundreds of descriptors; so it only puts them into a line, which is served at the end
+ * of the turn for as long as a turn may take, and goes on where it stopped in the next.  Timers are not libuv's: those
+ * run on CLOCK_MONOTONIC, and one timerfd on CLOCK_BOOTTIME that follows the earliest of our heap serves them all. */
 #include "base/net/loop.h"
 
 #include <assert.h>
@@ -17,8 +19,9 @@
 #include "base/mem.h"
 #include "base/net/timers.h"
 
-/* So many timers at most fire between two looks at the descriptors. */
-enum { TIMERS_A_TURN = 256 };
+/* So many timers at most fire between two looks at the descriptors, and after so long no further ready descriptor is
+ * served in this turn. */
+enum { TIMERS_A_TURN = 256, READY_TURN_NS = 500 * 1000 };
 
 struct loop {
 	uv_loop_t uv;
@@ -31,6 +34,8 @@ struct loop {
 	struct timers timers;
 	void (*turn)(void *aux);
 	void *turn_aux;
+	struct loop_io *ready, **ready_end; /* the line of descriptors to be served */
+	int64_t turn_began_ns;
 	int64_t cpu_ns;          /* of this thread, at the end of the last turn */
 	int64_t longest_turn_ns; /* processor time */
 	size_t ios;
@@ -40,7 +45,8 @@ struct loop {
 struct loop_io {
 	uv_poll_t poll;
 	struct loop *loop;
-	int want;
+	struct loop_io *next, **slot; /* in the line; slot NULL: not in it */
+	int want, events;
 	void (*ready)(void *aux, int events);
 	void *aux;
 };
@@ -85,6 +91,19 @@ int64_t loop_wall_ms(void)
 	return clock_read_ms(CLOCK_REALTIME);
 }
 
+static int64_t turn_clock_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t loop_turn_ns(const struct loop *loop)
+{
+	return turn_clock_ns() - loop->turn_began_ns;
+}
+
 static void on_busy(uv_idle_t *busy)
 {
 	uv_idle_stop(busy);
@@ -127,11 +146,51 @@ int64_t loop_longest_turn_ns(const struct loop *loop)
 	return loop->longest_turn_ns;
 }
 
+static void line_add(struct loop_io *io)
+{
+	struct loop *loop = io->loop;
+
+	io->next = NULL;
+	io->slot = loop->ready_end;
+	*io->slot = io;
+	loop->ready_end = &io->next;
+}
+
+static void line_remove(struct loop_io *io)
+{
+	if (!io->slot)
+		return;
+	*io->slot = io->next;
+	if (io->next)
+		io->next->slot = io->slot;
+	else
+		io->loop->ready_end = io->slot;
+	io->slot = NULL;
+}
+
+/* What was ready when it came into the line may not be wanted any more.  It may not be ready any more either: then the
+ * owner finds nothing to read, as after any wake-up. */
+static void serve_ready(struct loop *loop)
+{
+	while (loop->ready && loop_turn_ns(loop) < READY_TURN_NS) {
+		struct loop_io *io = loop->ready;
+		int events = io->events & io->want;
+		line_remove(io);
+		io->events = 0;
+		if (events)
+			io->ready(io->aux, events);
+	}
+	if (loop->ready)
+		loop_wake(loop);
+}
+
 static void on_end_of_turn(uv_prepare_t *prepare)
 {
 	struct loop *loop = prepare->data;
 	int64_t due_ms;
 
+	loop->turn_began_ns = turn_clock_ns();
+	serve_ready(loop);
 	timers_fire(&loop->timers, loop_now_ms(), TIMERS_A_TURN);
 	if (loop->turn)
 		loop->turn(loop->turn_aux);
@@ -172,6 +231,7 @@ int loop_new(struct loop **ret, struct error *err)
 		free(loop);
 		return -1;
 	}
+	loop->ready_end = &loop->ready;
 	signal(SIGPIPE, SIG_IGN);
 	allow_descriptors();
 	must(uv_poll_init(&loop->uv, &loop->clock, loop->clock_fd), "watch the timer");
@@ -270,7 +330,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		ready = io->want;
 		loop_io_want(io, io->want);
 	}
-	io->ready(io->aux, ready);
+	io->events |= ready;
+	if (!io->slot)
+		line_add(io);
 }
 
 struct loop_io *loop_io_new(struct loop *loop, int fd, void (*ready)(void *aux, int events), void *aux)
@@ -306,6 +368,7 @@ void loop_io_free(struct loop_io *io)
 	if (!io)
 		return;
 	assert(io->loop->ios > 0);
+	line_remove(io);
 	io->loop->ios--;
 	/* libuv forgets the descriptor at once and calls back no more; only the memory lives until the turn's end. */
 	uv_close((uv_handle_t *)&io->poll, on_io_closed);

@@ -35,7 +35,9 @@ void loop_timer_stop(struct loop_timer *timer);
 bool loop_timer_is_set(const struct loop_timer *timer);
 
 /* Readiness of a descriptor (socket, pipe, epoll ...; not a file, and one loop_io for a descriptor at a time);
- * level-triggered.  An error or hang-up shows as whatever is wanted: the read or write then says which. */
+ * level-triggered.  An error or hang-up shows as whatever is wanted: the read or write then says which.  Callbacks of many
+ * ready descriptors come in turn, spread over several turns of the loop when they take long; so it may happen that there
+ * is nothing to read any more: descriptors must not block. */
 enum { LOOP_READABLE = 1, LOOP_WRITABLE = 2 };
 struct loop_io;
 struct loop_io *loop_io_new(struct loop *loop, int fd, void (*ready)(void *aux, int events), void *aux);
@@ -46,6 +48,8 @@ void loop_io_free(struct loop_io *io);
 /* Called once at the end of every turn of the loop, after the callbacks of that turn (io, jobs, signals, timers) and
  * before it waits again: the place where the service lets its engine act on what the turn brought.  One hook only. */
 void loop_on_turn(struct loop *loop, void (*turn)(void *aux), void *aux);
+/* Nanoseconds since this turn's callbacks began: the hook stops in time, and wakes the loop for the rest. */
+int64_t loop_turn_ns(const struct loop *loop);
 /* Makes the next turn come at once instead of waiting for events. */
 void loop_wake(struct loop *loop);
 

@@ -336,6 +336,72 @@ static void test_the_hook_runs_once_after_all_callbacks_of_a_turn(void **state)
 	}
 }
 
+static void spend_the_turn(void)
+{
+	while (loop_turn_ns(loop) < 1000 * 1000)
+		;
+}
+
+static void tell_slowly(void *aux, int events)
+{
+	struct pair *pair = aux;
+	char byte;
+
+	(void)events;
+	assert_int_equal(read(pair->fd[0], &byte, 1), 1);
+	tell(byte);
+	spend_the_turn();
+	if (byte == '3')
+		loop_stop(loop);
+}
+
+/* Never reads: it is ready again at once, each time. */
+static void tell_greedily(void *aux, int events)
+{
+	(void)aux;
+	(void)events;
+	if (strlen(story) < 100)
+		tell('g');
+	spend_the_turn();
+}
+
+static void test_ready_descriptors_that_take_long_come_in_turns_of_their_own(void **state)
+{
+	struct pair pair[3];
+
+	(void)state;
+	loop_on_turn(loop, tell_turn, NULL);
+	for (size_t i = 0; i < 3; i++) {
+		pair_open(&pair[i], tell_slowly);
+		assert_int_equal(write(pair[i].fd[1], &"123"[i], 1), 1);
+	}
+	loop_run(loop);
+	assert_string_equal(story, "t1t2t3t");
+	for (size_t i = 0; i < 3; i++) {
+		loop_io_free(pair[i].io);
+		close(pair[i].fd[0]);
+		close(pair[i].fd[1]);
+	}
+}
+
+static void test_a_descriptor_that_is_always_ready_keeps_no_other_waiting(void **state)
+{
+	struct pair pair[2];
+
+	(void)state;
+	pair_open(&pair[0], tell_greedily);
+	pair_open(&pair[1], tell_slowly);
+	assert_int_equal(write(pair[0].fd[1], "x", 1), 1);
+	assert_int_equal(write(pair[1].fd[1], "3", 1), 1);
+	loop_run(loop);
+	assert_string_equal(story, "g3");
+	for (size_t i = 0; i < 2; i++) {
+		loop_io_free(pair[i].io);
+		close(pair[i].fd[0]);
+		close(pair[i].fd[1]);
+	}
+}
+
 static void on_signal(void *aux, int signo)
 {
 	assert_ptr_equal(aux, &story);
@@ -402,6 +468,10 @@ int main(void)
 						gone),
 		cmocka_unit_test_setup_teardown(test_a_wake_makes_the_next_turn_come_at_once, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_the_hook_runs_once_after_all_callbacks_of_a_turn, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_ready_descriptors_that_take_long_come_in_turns_of_their_own, fresh,
+						gone),
+		cmocka_unit_test_setup_teardown(test_a_descriptor_that_is_always_ready_keeps_no_other_waiting, fresh,
+						gone),
 		cmocka_unit_test_setup_teardown(test_a_signal_reaches_its_callback_on_the_loop, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_job_is_answered_on_the_loop, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_freeing_the_loop_waits_for_its_jobs, fresh, gone),
