@@ -76,10 +76,11 @@ uint64_t mkube_log_add(struct mkube_log *log, const struct mkube_log_entry *entr
 
 	json_decref(place->json);
 	place->number = log->next++;
-	place->json = json_pack("{s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i}", "seq", (json_int_t)place->number, "time_ms",
-				(json_int_t)entry->time_ms, "method", entry->method, "path", shown_text(entry->path),
-				"query", shown_text(entry->query), "user_agent", shown_text(entry->user_agent), "body",
-				shown(entry->body, entry->body_len), "status", 0);
+	place->json =
+		json_pack("{s:I, s:I, s:I, s:s, s:o, s:o, s:o, s:o, s:i}", "seq", (json_int_t)place->number, "time_ms",
+			  (json_int_t)entry->time_ms, "time_us", (json_int_t)entry->time_us, "method", entry->method,
+			  "path", shown_text(entry->path), "query", shown_text(entry->query), "user_agent",
+			  shown_text(entry->user_agent), "body", shown(entry->body, entry->body_len), "status", 0);
 	return place->number;
 }
 

@@ -9,7 +9,7 @@ struct mkube_log *mkube_log_new(size_t max);
 void mkube_log_free(struct mkube_log *log);
 
 struct mkube_log_entry {
-	int64_t time_ms;
+	int64_t time_ms, time_us;                              /* the same, finer: for measurements */
 	const char *method, *path, *query, *user_agent, *body; /* copied */
 	size_t body_len;
 };

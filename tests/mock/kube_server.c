@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -215,9 +216,18 @@ static void add_query(void *aux, const char *key, const char *value)
 	buf_printf(text, "%s%s=%s", text->len > 0 ? "&" : "", key, value);
 }
 
+static int64_t wall_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void log_call(struct mkube_call *call)
 {
 	struct mkube_log_entry entry = { .time_ms = loop_wall_ms(),
+					 .time_us = wall_us(),
 					 .method = httpd_method(call->request),
 					 .path = httpd_path(call->request),
 					 .user_agent = httpd_header(call->request, "User-Agent") };

@@ -120,7 +120,8 @@ static bool passes(const struct ufm_log_entry *entry, const struct ufm_log_filte
 
 static void print_entry(const struct ufm_log_entry *entry, bool without_body, struct buf *json)
 {
-	buf_printf(json, "{\"seq\": %" PRIu64 ", \"time_ms\": %" PRId64 ", \"method\": ", entry->seq, entry->wall_ms);
+	buf_printf(json, "{\"seq\": %" PRIu64 ", \"time_ms\": %" PRId64 ", \"time_us\": %" PRId64 ", \"method\": ",
+		   entry->seq, entry->wall_ms, entry->wall_us);
 	buf_json_string(json, entry->method);
 	buf_text(json, ", \"path\": ");
 	buf_json_string(json, entry->path);

@@ -17,6 +17,7 @@ enum ufm_outcome { UFM_OUTCOME_OPEN, UFM_OUTCOME_ANSWERED, UFM_OUTCOME_RESET, UF
 struct ufm_log_entry {
 	uint64_t seq; /* from 1 */
 	int64_t wall_ms, started_ms, duration_ms;
+	int64_t wall_us;            /* the same as wall_ms, finer: for measurements */
 	char *method, *path, *body; /* body NULL: none, or one that holds a credential */
 	size_t body_len;            /* before it was cut */
 	enum ufm_operation operation;

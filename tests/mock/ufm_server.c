@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "tests/mock/ufm_exchange.h"
@@ -110,6 +111,14 @@ static void count(struct ufm_server *server, const struct ufm_call *call, bool a
 	stats->unusable_guids += unusable && call->operation != UFM_OP_REMOVE;
 }
 
+static int64_t ufm_wall_us(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
 static void take_note(struct ufm_exchange *exchange, const struct ufm_http *http, const char *path, enum ufm_auth auth)
 {
 	enum ufm_operation operation = exchange->call.operation;
@@ -120,6 +129,7 @@ static void take_note(struct ufm_exchange *exchange, const struct ufm_http *http
 		ufm_log_begin(exchange->server->log,
 			      &(struct ufm_log_entry){
 				      .wall_ms = clock.wall_ms,
+				      .wall_us = ufm_wall_us(),
 				      .started_ms = clock.now_ms,
 				      .method = (char *)(uintptr_t)http->method,
 				      .path = (char *)(uintptr_t)path,
