@@ -2,8 +2,8 @@
  * with nothing else to do.  Prints one line of JSON.
  *
  *	bench_floor burst UFM-URL UFM-LOGIN-FILE KUBE-URL KUBE-TOKEN-FILE NAMESPACE PKEY GUIDS BATCH PODS INTERFACES
- *		adds GUIDS in requests of BATCH one after the other, each read back while the next goes out, then PODS patches,
- *		32 at a time
+ *		adds GUIDS in requests of BATCH one after the other, each read back while the next goes out, and patches each
+ *		of PODS as soon as its GUIDS / PODS are read back, 64 at a time
  *	bench_floor chain ... (same words): for each of PODS: add, read back, patch, one after the other
  *	bench_floor list KUBE-URL KUBE-TOKEN-FILE PATH PAGE: reads a list in pages and throws it away */
 
@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { PATCHES_AT_ONCE = 32, TEXT_MAX = 256 };
+enum { PATCHES_AT_ONCE = 64, TEXT_MAX = 256 };
 
 static const char *ufm_url, *kube_url, *namespace, *pkey;
 static char ufm_login[TEXT_MAX], kube_header[TEXT_MAX];
@@ -131,7 +131,7 @@ static void set_add(CURL *easy, struct curl_slist *headers, const char *body)
 	snprintf(url, sizeof url, "%s/ufmRest/resources/pkeys", ufm_url);
 	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+	curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, body);
 	set_ufm(easy);
 }
 
@@ -176,66 +176,99 @@ static struct curl_slist *patch_headers(void)
 	return curl_slist_append(headers, kube_header);
 }
 
-/* Runs until at most `left` transfers are under way. */
-static unsigned run_until(CURLM *multi, unsigned running, unsigned left)
+enum kind { ADD, LIST, PATCH, KINDS };
+
+struct burst {
+	CURLM *multi;
+	struct curl_slist *adding, *patching;
+	unsigned guids, batch, pods, interfaces;
+	unsigned sent, answered, asked,
+		confirmed; /* GUIDs: in adds, in answered ones, when the list was sent, listed */
+	unsigned next_pod, running[KINDS];
+};
+
+static void begin(struct burst *burst, CURL *easy, enum kind kind)
 {
-	int still;
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)(uintptr_t)kind);
+	curl_multi_add_handle(burst->multi, easy);
+	burst->running[kind]++;
+}
 
-	while (running > left) {
-		CURLMsg *message;
-		int queued;
+static void begin_what_may(struct burst *burst)
+{
+	char *body;
+	CURL *easy;
 
-		if (curl_multi_perform(multi, &still) != CURLM_OK)
-			die("curl_multi_perform");
-		while ((message = curl_multi_info_read(multi, &queued))) {
-			CURL *easy = message->easy_handle;
-			if (message->msg != CURLMSG_DONE)
-				continue;
-			check(easy, message->data.result);
-			curl_multi_remove_handle(multi, easy);
-			curl_easy_cleanup(easy);
-			running--;
-		}
-		if (running > left)
-			curl_multi_poll(multi, NULL, 0, 1000, NULL);
+	if (!burst->running[ADD] && burst->sent < burst->guids) {
+		unsigned left = burst->guids - burst->sent, n = left < burst->batch ? left : burst->batch;
+		body = add_body(burst->sent, n);
+		easy = new_easy();
+		set_add(easy, burst->adding, body);
+		free(body);
+		burst->sent += n;
+		begin(burst, easy, ADD);
 	}
-	return running;
+	if (!burst->running[LIST] && burst->asked < burst->answered) {
+		easy = new_easy();
+		set_list(easy);
+		burst->asked = burst->answered;
+		begin(burst, easy, LIST);
+	}
+	while (burst->running[PATCH] < PATCHES_AT_ONCE && burst->next_pod < burst->pods &&
+	       (burst->next_pod + 1) * (burst->guids / burst->pods) <= burst->confirmed) {
+		body = patch_body(burst->next_pod, burst->interfaces);
+		easy = new_easy();
+		set_patch(easy, burst->patching, body, burst->next_pod++);
+		free(body);
+		begin(burst, easy, PATCH);
+	}
+}
+
+static void take_ended(struct burst *burst)
+{
+	CURLMsg *message;
+	int queued;
+
+	while ((message = curl_multi_info_read(burst->multi, &queued))) {
+		CURL *easy = message->easy_handle;
+		char *kind;
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		check(easy, message->data.result);
+		curl_easy_getinfo(easy, CURLINFO_PRIVATE, &kind);
+		burst->running[(uintptr_t)kind]--;
+		if ((uintptr_t)kind == ADD)
+			burst->answered = burst->sent;
+		else if ((uintptr_t)kind == LIST)
+			burst->confirmed = burst->asked;
+		curl_multi_remove_handle(burst->multi, easy);
+		curl_easy_cleanup(easy);
+	}
 }
 
 static void burst(unsigned guids, unsigned batch, unsigned pods, unsigned interfaces)
 {
-	CURLM *multi = curl_multi_init();
-	struct curl_slist *headers = json_headers(NULL), *patching = patch_headers();
-	unsigned running = 0;
+	struct burst burst = { .multi = curl_multi_init(),
+			       .adding = json_headers(NULL),
+			       .patching = patch_headers(),
+			       .guids = guids,
+			       .batch = batch,
+			       .pods = pods,
+			       .interfaces = interfaces };
 
-	for (unsigned first = 0; first < guids; first += batch) {
-		unsigned n = guids - first < batch ? guids - first : batch;
-		char *body = add_body(first, n);
-		CURL *add = new_easy(), *list = new_easy();
+	begin_what_may(&burst);
+	while (burst.running[ADD] || burst.running[LIST] || burst.running[PATCH]) {
+		int still;
 
-		/* The add goes out beside the read-back of the one before it; then its own read-back starts. */
-		set_add(add, headers, body);
-		curl_multi_add_handle(multi, add);
-		run_until(multi, running + 1, 0);
-		free(body);
-		set_list(list);
-		curl_multi_add_handle(multi, list);
-		running = 1;
+		curl_multi_poll(burst.multi, NULL, 0, 1000, NULL);
+		if (curl_multi_perform(burst.multi, &still) != CURLM_OK)
+			die("curl_multi_perform");
+		take_ended(&burst);
+		begin_what_may(&burst);
 	}
-	running = run_until(multi, running, 0);
-	for (unsigned pod = 0; pod < pods; pod++) {
-		char *body = patch_body(pod, interfaces);
-		CURL *patch = new_easy();
-
-		set_patch(patch, patching, body, pod);
-		free(body);
-		curl_multi_add_handle(multi, patch);
-		running = run_until(multi, running + 1, PATCHES_AT_ONCE - 1);
-	}
-	run_until(multi, running, 0);
-	curl_slist_free_all(headers);
-	curl_slist_free_all(patching);
-	curl_multi_cleanup(multi);
+	curl_slist_free_all(burst.adding);
+	curl_slist_free_all(burst.patching);
+	curl_multi_cleanup(burst.multi);
 }
 
 static void chain(unsigned pods, unsigned interfaces)

@@ -13,7 +13,7 @@ static double seconds(void)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now); /* others work on this machine too */
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
