@@ -62,6 +62,8 @@ static void metrics(const struct service *service, struct buf *out)
 		   "# HELP ufmsync_loop_turn_seconds_max Processor time of the event loop's longest turn.\n"
 		   "# TYPE ufmsync_loop_turn_seconds_max gauge\nufmsync_loop_turn_seconds_max %.6f\n",
 		   (double)loop_longest_turn_ns(service->loop) / 1e9);
+	metric(out, "ufmsync_loop_long_turns_total", "counter",
+	       "Turns of the event loop that took more than 2 ms of processor time.", loop_long_turns(service->loop));
 	metric(out, "ufmsync_loop_turns_total", "counter", "Turns of the event loop.", service->counts.turns);
 	metric(out, "ufmsync_events_dropped_total", "counter", "Events that were not sent, too many being under way.",
 	       service->events ? kube_events_dropped(service->events) : 0);

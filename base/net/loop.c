@@ -21,7 +21,7 @@
 
 /* So many timers at most fire between two looks at the descriptors, and after so long no further ready descriptor is
  * served in this turn. */
-enum { TIMERS_A_TURN = 256, READY_TURN_NS = 500 * 1000 };
+enum { TIMERS_A_TURN = 256, READY_TURN_NS = 500 * 1000, LONG_TURN_NS = 2000 * 1000 };
 
 struct loop {
 	uv_loop_t uv;
@@ -38,6 +38,7 @@ struct loop {
 	int64_t turn_began_ns;
 	int64_t cpu_ns;          /* of this thread, at the end of the last turn */
 	int64_t longest_turn_ns; /* processor time */
+	uint64_t long_turns;
 	size_t ios;
 	bool running;
 };
@@ -136,14 +137,21 @@ static void measure_turn(struct loop *loop)
 
 	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
 	int64_t ns = (int64_t)cpu.tv_sec * 1000000000 + cpu.tv_nsec;
-	if (loop->cpu_ns > 0 && ns - loop->cpu_ns > loop->longest_turn_ns)
-		loop->longest_turn_ns = ns - loop->cpu_ns;
+	int64_t turn = loop->cpu_ns > 0 ? ns - loop->cpu_ns : 0;
+	if (turn > loop->longest_turn_ns)
+		loop->longest_turn_ns = turn;
+	loop->long_turns += turn > LONG_TURN_NS;
 	loop->cpu_ns = ns;
 }
 
 int64_t loop_longest_turn_ns(const struct loop *loop)
 {
 	return loop->longest_turn_ns;
+}
+
+uint64_t loop_long_turns(const struct loop *loop)
+{
+	return loop->long_turns;
 }
 
 static void line_add(struct loop_io *io)

@@ -56,6 +56,7 @@ void loop_wake(struct loop *loop);
 /* Nanoseconds of processor time that the longest turn so far took, its callbacks and its hook: what everybody else had to
  * wait at most. */
 int64_t loop_longest_turn_ns(const struct loop *loop);
+uint64_t loop_long_turns(const struct loop *loop); /* how many took more than 2 ms */
 
 void loop_on_signal(struct loop *loop, int signo, void (*caught)(void *aux, int signo), void *aux);
 

@@ -82,6 +82,14 @@ static struct pod *make_pod(unsigned n)
 	return pod;
 }
 
+static void feed_pods(void)
+{
+	engine_pods_begin(engine, now);
+	for (unsigned i = 0; i < PODS; i++)
+		engine_pod_applied(engine, make_pod(i), now);
+	engine_pods_end(engine, now);
+}
+
 /* The pod as the watch shows it after the patch. */
 static struct pod *make_patched(const struct engine_action *action)
 {
@@ -167,7 +175,9 @@ static void act(const struct engine_action *action)
 		reads++; /* more pods wait than texts are kept for */
 		engine_pod_read(engine, id, ENGINE_READ_FOUND, make_pod(pod_number(action->read_pod.uid)), now);
 		return;
-	case ENGINE_LIST_PODS:
+	case ENGINE_LIST_PODS: /* a new leader's first wish: nothing is patched yet */
+		feed_pods();
+		return;
 	case ENGINE_EVENT:
 		return;
 	}
@@ -235,10 +245,7 @@ static void feed(void)
 	for (unsigned i = 0; i < PKEYS; i++)
 		engine_network_applied(engine, make_network(i), now);
 	engine_networks_end(engine, now);
-	engine_pods_begin(engine, now);
-	for (unsigned i = 0; i < PODS; i++)
-		engine_pod_applied(engine, make_pod(i), now);
-	engine_pods_end(engine, now);
+	feed_pods();
 }
 
 int main(void)
