@@ -288,12 +288,29 @@ static void network_changes(struct sim *sim, void *aux)
 		sim_tenants_change_network(sim);
 }
 
+static void owner_edits(struct sim *sim, void *aux)
+{
+	struct sim_pod *pod = aux;
+
+	if (!sim->settling && pod->exists)
+		sim_tenants_tamper(sim, pod);
+}
+
+static void add_one(struct sim *sim)
+{
+	struct sim_pod *pod = sim_tenants_add(sim, false);
+
+	/* Some go on writing while they are being served. */
+	if (sim->plan.tampering && sim_rng_chance(&sim->rng, 25))
+		sim_after(sim, sim_rng_between(&sim->rng, 0, 4 * sim->plan.slow + 200), owner_edits, pod, NULL);
+}
+
 static void add_some(struct sim *sim)
 {
 	unsigned living = count_living(sim), n = sim_rng_chance(&sim->rng, 12) ? sim->plan.pods_max : 1;
 
 	for (; n > 0 && living < sim->plan.pods_max; n--, living++)
-		sim_tenants_add(sim, false);
+		add_one(sim);
 	if (living >= sim->plan.pods_max)
 		end_one(sim);
 	else if (sim->plan.nad_changes && sim_rng_chance(&sim->rng, 8))
