@@ -175,6 +175,7 @@ static void pod_seen(struct engine *e, struct pod *pod)
 	p->terminating = pod->terminating;
 	p->migration = pod->migration_target;
 	p->refused = false; /* it changed: perhaps there is room now */
+	p->seen_again = true;
 	pod_keep(e, p, pod);
 	if (pod->terminating && engine_broken(BREAK_RELEASE_TERMINATING)) {
 		engine_pod_over(e, p, false);

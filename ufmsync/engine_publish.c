@@ -356,6 +356,7 @@ bool engine_next_patch(struct engine *e, struct engine_action *action)
 		action->kind = ENGINE_PATCH;
 		start_request(e, p, action);
 		p->patching = true;
+		p->seen_again = false;
 		p->repairing = false;
 		p->patched_at = e->now;
 		e->patches++;
@@ -388,10 +389,21 @@ static void say_members(struct engine *e, struct engine_pod *p)
 	}
 }
 
+/* Whether what the watch brought before the answer is the pod as we patched it.  If not it is older, or somebody wrote
+ * after us, and the watch may have no more to tell. */
+static bool shows_our_patch(struct engine *e, const struct engine_pod *p)
+{
+	if (!p->pod || !p->pod->texts_known || (p->sent_text && p->record_text != p->sent_text))
+		return false;
+	size_t n = gather(e, p);
+	return pod_is_published(p->pod, e->publications, n);
+}
+
 static void patched(struct engine *e, struct engine_pod *p)
 {
 	say_members(e, p);
 	mark_published(e, p, true);
+	bool read = p->seen_again && !shows_our_patch(e, p);
 	if (p->sent_text) {
 		p->record_text = p->sent_text;
 		p->record_content = p->written = p->sent_content;
@@ -401,7 +413,10 @@ static void patched(struct engine *e, struct engine_pod *p)
 	p->failures = 0;
 	p->retry_at = 0;
 	engine_pod_forget(e, p); /* it is another now; the watch will tell */
-	engine_pod_set_work(e, p, WORK_REVIEW);
+	if (read)
+		engine_pod_want_read(e, p);
+	else
+		engine_pod_set_work(e, p, WORK_REVIEW);
 }
 
 static void not_patched(struct engine_pod *p)

@@ -174,8 +174,9 @@ struct engine_pod {
 	bool repairing : 1; /* somebody overwrote what we published: written again after a while */
 	bool refused : 1;   /* its last patch was refused, and it did not change since */
 	bool said_refused : 1;
-	bool stands : 1; /* the annotation says what is decided, as far as we know */
-	char text[];     /* uid, NUL, name */
+	bool stands : 1;     /* the annotation says what is decided, as far as we know */
+	bool seen_again : 1; /* it came again while its patch was under way */
+	char text[];         /* uid, NUL, name */
 };
 
 enum queue_kind { QUEUE_JOIN, QUEUE_LEAVE = 4, QUEUE_REMOVE, QUEUES }; /* four join classes: limited * 2 + index0 */

@@ -396,6 +396,22 @@ static void test_a_stale_pod_is_read_again(void **state)
 	world_free(world);
 }
 
+static void test_what_an_owner_writes_before_our_patch_is_answered_is_not_overlooked(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world->hold_patches = true;
+	world_pod(world, "a/p", "ib");
+	world_run(world);
+	world_annotate(world, "a/p", POD_NETWORKS_KEY, "ib"); /* after the patch landed, before its answer */
+	world_run(world);
+	world->hold_patches = false;
+	world_patch_answer(world, ENGINE_PATCHED);
+	world_pass(world, 60000);
+	assert_non_null(strstr(world_annotation(world, "a/p", POD_NETWORKS_KEY), "02:00:00:00:00:00:00:10"));
+	world_free(world);
+}
+
 static void test_a_refused_patch_waits_for_the_pod_to_change(void **state)
 {
 	(void)state;
@@ -458,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_a_network_changed_after_publication_changes_nothing),
 		cmocka_unit_test(test_an_overwritten_annotation_is_written_again_but_not_in_a_fight),
 		cmocka_unit_test(test_a_stale_pod_is_read_again),
+		cmocka_unit_test(test_what_an_owner_writes_before_our_patch_is_answered_is_not_overlooked),
 		cmocka_unit_test(test_a_refused_patch_waits_for_the_pod_to_change),
 		cmocka_unit_test(test_networks_of_other_types_cost_nothing_until_they_become_ours),
 	};
