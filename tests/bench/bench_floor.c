@@ -4,7 +4,8 @@
  *	bench_floor burst UFM-URL UFM-LOGIN-FILE KUBE-URL KUBE-TOKEN-FILE NAMESPACE PKEY GUIDS BATCH PODS INTERFACES
  *		adds GUIDS in requests of BATCH one after the other, each read back while the next goes out, and patches each
  *		of PODS as soon as its GUIDS / PODS are read back, 64 at a time
- *	bench_floor chain ... (same words): for each of PODS: add, read back, patch, one after the other
+ *	bench_floor chain ... (same words): for each of PODS: add, read back, patch, one after the other; also
+ *		tells the median and the fastest tenth of them
  *	bench_floor list KUBE-URL KUBE-TOKEN-FILE PATH PAGE: reads a list in pages and throws it away */
 
 #include <curl/curl.h>
@@ -21,6 +22,7 @@ enum { PATCHES_AT_ONCE = 64, TEXT_MAX = 256 };
 static const char *ufm_url, *kube_url, *namespace, *pkey;
 static char ufm_login[TEXT_MAX], kube_header[TEXT_MAX];
 static uint64_t requests, bytes;
+static double median_ms, fast_ms; /* of a pod of the chain */
 
 static void die(const char *what)
 {
@@ -271,13 +273,25 @@ static void burst(unsigned guids, unsigned batch, unsigned pods, unsigned interf
 	curl_multi_cleanup(burst.multi);
 }
 
+static int compare(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
 static void chain(unsigned pods, unsigned interfaces)
 {
+	double *took = calloc(pods ? pods : 1, sizeof *took);
+
+	if (!took)
+		die("no memory");
 	struct curl_slist *headers = json_headers(NULL), *patching = patch_headers();
 	CURL *ufm = new_easy(), *kube = new_easy();
 
 	for (unsigned pod = 0; pod < pods; pod++) {
 		char *body = add_body(pod * interfaces, interfaces), *patch = patch_body(pod, interfaces);
+		double begin_ms = now_ms();
 
 		set_add(ufm, headers, body);
 		check(ufm, curl_easy_perform(ufm));
@@ -286,9 +300,14 @@ static void chain(unsigned pods, unsigned interfaces)
 		check(ufm, curl_easy_perform(ufm));
 		set_patch(kube, patching, patch, pod);
 		check(kube, curl_easy_perform(kube));
+		took[pod] = now_ms() - begin_ms;
 		free(body);
 		free(patch);
 	}
+	qsort(took, pods, sizeof *took, compare);
+	median_ms = took[pods / 2];
+	fast_ms = took[pods / 10];
+	free(took);
 	curl_easy_cleanup(ufm);
 	curl_easy_cleanup(kube);
 	curl_slist_free_all(headers);
@@ -366,8 +385,9 @@ int main(int argc, char **argv)
 		fprintf(stderr, "see the head of tests/bench/bench_floor.c\n");
 		return 2;
 	}
-	printf("{\"ms\": %.3f, \"requests\": %" PRIu64 ", \"bytes\": %" PRIu64 "}\n", now_ms() - begin, requests,
-	       bytes);
+	printf("{\"ms\": %.3f, \"median_ms\": %.3f, \"fast_ms\": %.3f, \"requests\": %" PRIu64 ", \"bytes\": %" PRIu64
+	       "}\n",
+	       now_ms() - begin, median_ms, fast_ms, requests, bytes);
 	curl_global_cleanup();
 	return 0;
 }
