@@ -174,13 +174,23 @@ static void say_problem(struct engine *e, struct engine_pod *p)
 	p->problem = hash;
 }
 
+static bool is_shown(const struct attachment *a)
+{
+	return a->configured && a->wish_kind == POD_WISH_GUID && a->wish.v == a->guid.v;
+}
+
+/* The annotation says it: by a patch that was answered, or because it was seen.  Also of one that is being put back by
+ * now: what was written is in the world, whatever became of its membership since. */
 static void mark_published(struct engine *e, struct engine_pod *p, bool patched)
 {
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
-		bool sent = a->in_patch || !patched;
-		a->in_patch = a->perhaps = false; /* what was written is known now */
-		if (!is_writable(e, a) || !(sent || a->published))
+		if (attachment_is_over(a) || !a->has_guid)
+			continue;
+		bool done = patched ? a->in_patch : is_writable(e, a);
+		done |= a->perhaps && is_shown(a);
+		a->in_patch = a->perhaps = false;
+		if (!done && !(a->published && is_writable(e, a)))
 			continue;
 		a->published = a->used = true;
 		engine_attachment_settle(e, a);

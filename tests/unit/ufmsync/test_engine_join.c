@@ -412,6 +412,34 @@ static void test_what_an_owner_writes_before_our_patch_is_answered_is_not_overlo
 	world_free(world);
 }
 
+static void test_what_was_published_stays_on_record_though_its_membership_is_lost_meanwhile(void **state)
+{
+	(void)state;
+	for (int answered = 0; answered < 2; answered++) {
+		struct world *world = started();
+		world_pod(world, "a/p", "ib,six");
+		world->hold_patches = true; /* it is applied, its answer comes late or never */
+		world_pass(world, 100);
+		uint64_t six = world_guid(world, "a/p", 1);
+		world_annotate(world, "a/p", "x", "y"); /* the watch shows it before that */
+		world->write_error = ERROR_AUTH;        /* and it cannot be put back */
+		world_member_drop(world, 6, six);
+		world_pass(world, world->options.audit_ms + 1000);
+		world->hold_patches = false;
+		world_patch_answer(world, answered ? ENGINE_PATCHED : ENGINE_PATCH_RETRY);
+		world_pass(world, 60000);
+		struct record *record;
+		struct error err;
+		assert_int_equal(record_open(&record, world->keys, world_annotation(world, "a/p", POD_RECORD_KEY),
+					     "uid-p", &err),
+				 0);
+		assert_int_equal(record->n_attachments, 2);
+		assert_int_equal(record->attachments[1].guid.v, six);
+		record_free(record);
+		world_free(world);
+	}
+}
+
 static void test_a_refused_patch_waits_for_the_pod_to_change(void **state)
 {
 	(void)state;
@@ -475,6 +503,7 @@ int main(void)
 		cmocka_unit_test(test_an_overwritten_annotation_is_written_again_but_not_in_a_fight),
 		cmocka_unit_test(test_a_stale_pod_is_read_again),
 		cmocka_unit_test(test_what_an_owner_writes_before_our_patch_is_answered_is_not_overlooked),
+		cmocka_unit_test(test_what_was_published_stays_on_record_though_its_membership_is_lost_meanwhile),
 		cmocka_unit_test(test_a_refused_patch_waits_for_the_pod_to_change),
 		cmocka_unit_test(test_networks_of_other_types_cost_nothing_until_they_become_ours),
 	};
