@@ -195,9 +195,7 @@ void engine_pod_applied(struct engine *e, struct pod *pod, int64_t now)
 
 static void pod_vanished(struct engine *e, struct engine_pod *p)
 {
-	if (e->phase == PHASE_FOLLOW) {
-		engine_pod_over(e, p, false);
-	} else if (engine_broken(BREAK_VANISHED_IS_SURE)) {
+	if (e->phase == PHASE_FOLLOW || engine_broken(BREAK_VANISHED_IS_SURE)) {
 		engine_pod_over(e, p, false);
 	} else {
 		p->vanished = true;
