@@ -152,13 +152,20 @@ def ufm_that_quotes_our_credentials_is_not_quoted(world):
 @scenario()
 def one_bad_guid_does_not_hold_up_its_batch(world):
     start(world)
-    world.ufm.latency(write_ms=200)
-    world.ufm.control.call("POST", "/control/switches", {"unknown_guid": "accept"})
+    bad = "02:00:00:00:00:00:ba:ad"
+    world.ufm.latency(write_ms=600)
+    world.ufm.fault("status", match={"operation": "add", "guid": objects.hex_guid(bad)}, code=400, body="bad GUID")
     world.pod("first", "ib")
+    eventually("the first write is under way", lambda: world.ufm.requests(operation="add"))
+    world.pod("bad", [{"name": "ib", "cni-args": {"guid": bad}}])
     for i in range(6):
         world.pod("p%d" % i, "ib")
     guids = {world.guid("p%d" % i) for i in range(6)} | {world.guid("first")}
+    world.event("bad", "FabricRefused")
     expect_equal(set(world.members(5)), guids, "members")
+    refused = [r for r in world.ufm.writes() if r["status"] == 400]
+    expect(any(r["guids"] > 1 for r in refused), "the bad GUID went out in one request with others: %r" % refused)
+    expect(world.is_untouched("bad"), "the bad one is not published")
 
 
 @scenario()
