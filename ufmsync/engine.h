@@ -86,6 +86,18 @@ void engine_namespaces_end(struct engine *engine, int64_t now);
 void engine_namespace_applied(struct engine *engine, struct namespace_rule *rule, int64_t now); /* taken over */
 void engine_namespace_deleted(struct engine *engine, const char *name, int64_t now);
 
+/* --- somebody waits for a pod (its CNI plugin) --- */
+
+/* From now on ENGINE_POD_CHANGED tells of each change of this pod's attachments, and what they wait for goes to the
+ * front of the next request of its kind.  False: no such pod is known (nothing is remembered then).  Counted: as many
+ * engine_await_no_more() end it; one for a pod that has gone meanwhile is fine. */
+bool engine_await(struct engine *engine, const char *uid, int64_t now);
+void engine_await_no_more(struct engine *engine, const char *uid);
+/* A pod that the watch has not shown yet was read for somebody who waits (taken over).  Nothing happens when it is known
+ * already.  One that the watch never shows is read again (ENGINE_READ_POD), so that it does not stay for ever if it was
+ * deleted meanwhile. */
+void engine_pod_found(struct engine *engine, struct pod *pod, int64_t now);
+
 /* --- leadership --- */
 
 /* We hold the Lease.  No write is sent before `quiet_until` (a dead leader's last one may still land); `settled`: the
@@ -126,12 +138,14 @@ enum engine_action_kind {
 	ENGINE_PATCH, /* never two of one pod */
 	ENGINE_READ_POD,
 	ENGINE_LIST_PODS, /* list the pods anew: we have just got the Lease, or a network became ours whose pods were let go */
-	ENGINE_EVENT, /* on a pod; not answered */
+	ENGINE_EVENT,       /* on a pod or a network; not answered */
+	ENGINE_POD_CHANGED, /* somebody waits for it; not answered.  A pod that is gone changes once more */
 };
 
 struct engine_action {
 	enum engine_action_kind kind;
-	uint64_t id; /* of all but LIST_PODS and EVENT: to be given back with the answer; never used twice */
+	uint64_t
+		id; /* of all but LIST_PODS, EVENT and POD_CHANGED: to be given back with the answer; never used twice */
 	/* Texts and arrays are borrowed until the next call into the engine. */
 	union {
 		struct {
@@ -153,7 +167,11 @@ struct engine_action {
 			const char *namespace, *name, *uid;
 		} read_pod;
 		struct {
-			const char *namespace, *name, *uid;
+			const char *uid;
+		} pod_changed;
+		struct {
+			bool network; /* on the NetworkAttachmentDefinition of that name; else on the pod */
+			const char *namespace, *name, *uid; /* uid: "" when not known */
 			bool warning;
 			const char *reason; /* one of the reasons of DESIGN / README: BadPKey, GUIDTaken ... */
 			const char *text;
@@ -184,11 +202,12 @@ struct engine_status {
 		settled; /* synced: pods, networks, namespaces; listed: first complete list is in */
 	enum engine_brake brake;
 	uint64_t attachments[ATTACHMENT_STATES];
-	uint64_t blocked;                       /* WANTED that wait for something else than us: network, PKey, GUID */
-	uint64_t pods, networks;                /* kept in memory */
-	uint64_t orphans;                       /* in our range and PKeys, without an owner, not removed yet */
-	uint64_t foreign;                       /* left alone: came back after removal, or kept by UFMSYNC_ORPHANS */
-	uint64_t missing;                       /* memberships of members that the last list did not show */
+	uint64_t blocked;        /* WANTED that wait for something else than us: network, PKey, GUID */
+	uint64_t pods, networks; /* kept in memory */
+	uint64_t ungated;        /* networks that pods use and that let them start before they are members */
+	uint64_t orphans;        /* in our range and PKeys, without an owner, not removed yet */
+	uint64_t foreign;        /* left alone: came back after removal, or kept by UFMSYNC_ORPHANS */
+	uint64_t missing;        /* memberships of members that the last list did not show */
 	uint64_t joins, leaves, lists, patches; /* actions handed out so far */
 	int64_t last_audit;                     /* when the last complete list ended; -1: never */
 	struct guid_pool_use pool;
@@ -199,21 +218,30 @@ void engine_status(const struct engine *engine, struct engine_status *status);
 struct attachment_view {
 	const char *pod_namespace, *pod_name, *pod_uid, *node;
 	const char *network_namespace, *network_name, *interface;
+	const char *
+		config_name; /* by which a CNI plugin knows the network: `name` of its config, else its own; "" not defined */
+	const char *pkey_text; /* as the network writes it, or as recorded ("0x5"); NULL: no pkey */
 	enum pod_source source;
 	int index;
 	enum attachment_state state;
-	bool has_guid;    /* it holds the GUID */
-	bool recorded;    /* a valid record of the pod names it; what a follower may answer from */
+	bool has_guid; /* it holds the GUID */
+	bool recorded; /* a valid record of the pod names it; what a follower may answer from */
+	/* A CNI plugin may put the GUID on a VF now: as leader when the gate is open (by default: every membership is listed
+	 * at this moment), as follower when it is recorded. */
+	bool attachable;
 	struct guid guid; /* with either */
 	struct pkey_class memberships[RECORD_MEMBERSHIPS_MAX];
 	unsigned n_memberships;
 	int64_t since;              /* in this state */
 	const char *blocked_reason; /* the Event's reason it waits for ("NetworkNotFound"), or NULL */
+	bool refused;               /* it waits for somebody to change something (BadPKey ...), not for time to pass */
 	const char *blocked_text;   /* a sentence for people, or NULL */
 };
 /* All attachments of all pods, resting ones included, in no promised order; for tests, status and the API.  Walks
  * everything: not for the loop of a big cluster.  `visit` must not call into the engine. */
 void engine_each(const struct engine *engine, void (*visit)(void *aux, const struct attachment_view *view), void *aux);
+/* The node of a pod that is known and not gone, borrowed; else NULL. */
+const char *engine_pod_node(const struct engine *engine, const char *uid);
 /* Those of one pod that is known and not gone; cheap. */
 void engine_each_of_pod(const struct engine *engine, const char *uid,
 			void (*visit)(void *aux, const struct attachment_view *view), void *aux);

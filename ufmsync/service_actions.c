@@ -266,6 +266,8 @@ void service_act(struct service *service, const struct engine_action *action)
 	case ENGINE_LIST_PODS:
 		kube_watch_restart(service->watches[SERVICE_PODS]);
 		return;
+	case ENGINE_POD_CHANGED: /* nobody asks yet */
+		return;
 	case ENGINE_EVENT:
 		act_event(service, action);
 		return;

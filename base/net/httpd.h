@@ -12,6 +12,13 @@
 struct httpd;
 struct httpd_request;
 
+/* Refused without handle(), before or instead of an answer of its user's. */
+enum httpd_refusal {
+	HTTPD_BODY_TOO_LARGE,    /* answered 413 */
+	HTTPD_HEADERS_TOO_LARGE, /* more than the connection's memory; answered 431 */
+	HTTPD_TOO_MANY,          /* max_connections are open: closed, or left waiting to be accepted */
+};
+
 struct httpd_options {
 	const char *listen;       /* "127.0.0.1:8080", "[::]:8443", ":8080" (all addresses); port 0: any free one */
 	const char *cert, *key;   /* PEM; NULL: plain http.  Borrowed during the call only */
@@ -31,6 +38,8 @@ struct httpd_options {
 	 * invalid after this returns.  A client that closes only its sending side counts as gone.  Optional; without it
 	 * a later answer to a client that left is dropped silently, and its connection is kept until then. */
 	void (*gone)(void *aux, struct httpd_request *request);
+	/* Optional, for log and metrics; `peer` is the client's numeric address. */
+	void (*refused)(void *aux, enum httpd_refusal why, const char *peer);
 	void *aux;
 };
 
@@ -39,6 +48,10 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
  * from within handle() or gone().  NULL is fine. */
 void httpd_free(struct httpd *httpd);
 unsigned httpd_port(const struct httpd *httpd);
+/* For connections from now on; those that are open stay as they are.  ERROR_INVALID when certificate (chain) and key do
+ * not parse or do not fit each other: then nothing has changed.  Only of a server that was started with a certificate.
+ * TLS 1.2 or newer, always. */
+int httpd_set_certificate(struct httpd *httpd, const char *cert, const char *key, struct error *err);
 
 /* Of the request; borrowed for its life. */
 const char *httpd_method(const struct httpd_request *request);
@@ -54,6 +67,7 @@ const char *httpd_body(const struct httpd_request *request, size_t *len);
 /* Subject of the client certificate that was verified ("CN=x"), or NULL when none was shown; one that does not verify is
  * answered 401 without calling handle(). */
 const char *httpd_client_name(const struct httpd_request *request);
+const char *httpd_peer(const struct httpd_request *request); /* numeric address, without the port */
 void httpd_set_aux(struct httpd_request *request, void *aux);
 void *httpd_aux(const struct httpd_request *request);
 

@@ -178,6 +178,7 @@ static void act(const struct engine_action *action)
 	case ENGINE_LIST_PODS: /* a new leader's first wish: nothing is patched yet */
 		feed_pods();
 		return;
+	case ENGINE_POD_CHANGED:
 	case ENGINE_EVENT:
 		return;
 	}

@@ -15,7 +15,7 @@ from pathlib import Path
 
 # What each layer may include and link, besides itself:
 #   base, guid <- base/net, secrets <- pkey, ufmsync/kube <- cni/webhook <- ufmsync <- ufmsync/ctl
-#   base, guid <- cni/plugin
+#   base, guid <- cni/plugin, cni/installer
 # The value of a PKey is to partitions what guid/ is to ports: pure, and named by network definitions too. It is a
 # layer of its own, so that pkey and ufmsync/kube need not know each other.
 VALUE = "pkey/pkey"
@@ -33,6 +33,7 @@ ALLOWED = {
     "ufmsync": EDGE | {"pkey", "ufmsync/kube", "cni/webhook"},
     "ufmsync/ctl": EDGE | {"pkey", "ufmsync/kube", "cni/webhook", "ufmsync"},
     "cni/plugin": GROUND,
+    "cni/installer": GROUND,
 }
 VALUE_FILES = ("pkey/pkey.c", "pkey/pkey.h")
 VALUE_LIBRARY = "ufmsync_pkey_value"
@@ -47,7 +48,7 @@ FOREIGN = [
     ("gnutls/*", ["base/net/*"]),
     # The last two for the base64 of Basic authentication.
     ("openssl/*", ["base/net/*", "secrets/*", "ufmsync/record*", "cni/plugin/*", "pkey/ufm_access.c",
-                   "ufmsync/kube/client.c"]),
+                   "ufmsync/kube/client.c", "ufmsync/kube/access.c"]),
     ("yaml.h", ["ufmsync/kube/*"]),
     ("cmocka.h", []),
     ("pthread.h", []),
@@ -65,7 +66,7 @@ FORBIDDEN = [
 # Foreign libraries and the layers that may link them.
 LIBRARIES = {
     "PkgConfig::JANSSON": {"base", "base/net", "secrets", "pkey", "ufmsync/kube", "cni/webhook", "ufmsync", "ufmsync/ctl",
-                           "cni/plugin"},
+                           "cni/plugin", "cni/installer"},
     "PkgConfig::UV": {"base/net"},
     "PkgConfig::CURL": {"base/net"},
     "PkgConfig::MICROHTTPD": {"base/net"},
@@ -245,7 +246,7 @@ def copy_product(root, to):
     for top in TOP:
         if (root / top).is_dir():
             shutil.copytree(root / top, to / top, ignore=skip)
-    for folder in ("tests", "ufmsync", "ufmsync/kube", "ufmsync/ctl", "cni/webhook", "cni/plugin"):
+    for folder in ("tests", "ufmsync", "ufmsync/kube", "ufmsync/ctl", "cni/webhook", "cni/plugin", "cni/installer"):
         (to / folder).mkdir(parents=True, exist_ok=True)
         (to / folder / "planted.h").write_text("#pragma once\n")
 

@@ -237,6 +237,7 @@ static void carry_out(struct sim *sim, struct sim_process *process, const struct
 	case ENGINE_LIST_PODS:
 		sim_watch_list(sim, process, SIM_PODS);
 		break;
+	case ENGINE_POD_CHANGED:
 	case ENGINE_EVENT:
 		break;
 	}

@@ -288,7 +288,8 @@ bool sim_rules_was_told(const struct sim *sim, const struct sim_pod *pod, const 
 
 static void tell_action(struct sim *sim, const struct sim_process *process, const struct engine_action *action)
 {
-	static const char *const names[] = { "JOIN", "LEAVE", "LIST", "PATCH", "READ_POD", "LIST_PODS", "EVENT" };
+	static const char *const names[] = { "JOIN",     "LEAVE",     "LIST",  "PATCH",
+					     "READ_POD", "LIST_PODS", "EVENT", "POD_CHANGED" };
 	char what[256] = "", guids[200] = "";
 	size_t at = 0;
 
@@ -322,6 +323,8 @@ static void tell_action(struct sim *sim, const struct sim_process *process, cons
 		snprintf(what, sizeof(what), "%s/%s", action->read_pod.namespace, action->read_pod.name);
 		break;
 	case ENGINE_LIST_PODS:
+		break;
+	case ENGINE_POD_CHANGED:
 		break;
 	case ENGINE_EVENT:
 		snprintf(what, sizeof(what), "%s/%s %s: %s", action->event.namespace, action->event.name,

@@ -24,6 +24,7 @@ enum network_pkey {
 
 struct network {
 	char *namespace, *name;
+	char *uid; /* "" when the object has none */
 	enum network_kind kind;
 	char *problem; /* NETWORK_UNREADABLE: why */
 	enum network_pkey has_pkey;
@@ -31,7 +32,9 @@ struct network {
 	char *pkey_text;   /* the definition's own text ("0x5", "1000"); bad ones cut at 64 bytes; NULL: none */
 	bool runtime_guid; /* capabilities.infinibandGUID of the plugin is true */
 	bool gated;        /* the pod cannot start ungated: ibKubernetesEnabled, or the plugin type is ufmsync */
-	char *config_name; /* `name` of the CNI config: all that a plugin learns of which network it runs for; "" */
+	/* `name` of the CNI config, else (that is what multus puts there) its own name: all that a plugin learns of which
+	 * network it runs for. */
+	char *config_name;
 };
 
 /* NULL when the object has no namespace or name. */

@@ -492,6 +492,8 @@ static void do_action(struct world *world, const struct engine_action *action)
 				engine_pod_applied(world->engine, pod_of(&world->pods[i]), world->now);
 		engine_pods_end(world->engine, world->now);
 		break;
+	case ENGINE_POD_CHANGED:
+		break;
 	case ENGINE_EVENT:
 		say(world, "EVENT", "%s/%s %s: %s", action->event.namespace, action->event.name, action->event.reason,
 		    action->event.text);

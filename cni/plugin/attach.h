@@ -1,0 +1,41 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "cni/plugin/cni_error.h"
+#include "cni/plugin/node_file.h"
+
+/* Asks the service (POST /v1/attach) what an interface gets, and waits for it. */
+
+struct attach_question {
+	const char *pod_namespace, *pod_name, *pod_uid;
+	const char *interface, *network_name, *container_id;
+	const char *node;      /* "" not known */
+	const char *guid_hint; /* NULL: none */
+};
+
+struct attach_answer {
+	char *guid; /* canonical, owned */
+	char *pkey; /* the network's own text; NULL: none; owned */
+	struct {
+		unsigned pkey; /* 0x1-0x7ffe */
+		bool full;
+	} memberships[2];
+	unsigned n_memberships;
+};
+void attach_answer_free(struct attach_answer *answer);
+
+/* Pure.  The body; to be freed. */
+char *attach_body(const struct attach_question *question);
+/* Pure: what a 200 said.  Refused: CNI_TRY_AGAIN (retry) or CNI_REFUSED, with the service's code and message, and what to
+ * do; CNI_SERVICE_BROKEN when it is not as agreed. */
+int attach_answer_parse(struct attach_answer *answer, const char *text, size_t len, struct cni_error *err);
+
+/* The whole exchange: TLS 1.2 or newer, the certificate verified against the node file's CA and name.  A service that
+ * cannot be reached is tried again for connect_timeout_ms.  Every status has a code and a text that tells a cluster
+ * operator what to do: CNI_TRY_AGAIN (away, 429, 503, time over), CNI_SERVICE_DENIED, CNI_SERVICE_BROKEN. */
+int attach_ask(const struct node_file *node, const struct attach_question *question, struct attach_answer *answer,
+	       struct cni_error *err);
+/* GET /v1/attach, for STATUS: 0 when the service says that it is ready; else CNI_STATUS_UNAVAILABLE. */
+int attach_probe(const struct node_file *node, struct cni_error *err);
