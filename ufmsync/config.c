@@ -8,6 +8,8 @@
 
 #include "base/mem.h"
 
+enum { ATTACH_TIMEOUT_MAX_MS = 5 * 60 * 1000, ATTACH_WAITING_MAX = 100 * 1000 };
+
 bool config_duration(int64_t *ms, const char *text)
 {
 	static const struct {
@@ -236,6 +238,82 @@ static bool is_namespace(const char *text)
 	return n > 0 && n <= 63 && text[n] == '\0' && text[0] != '-' && text[n - 1] != '-';
 }
 
+static int number(const struct settings *settings, enum setting id, unsigned most, unsigned *out, struct error *err)
+{
+	const char *value = settings_get(settings, id);
+	size_t digits = strspn(value, "0123456789");
+	unsigned long n = digits <= 9 ? strtoul(value, NULL, 10) : 0;
+
+	if (value[digits] != '\0' || n < 1 || n > most)
+		return settings_bad(settings, id, NULL, err);
+	*out = (unsigned)n;
+	return 0;
+}
+
+/* As Kubernetes names objects: a DNS subdomain. */
+static bool is_name(const char *text, size_t n)
+{
+	return n > 0 && n <= 253 && strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789-.") >= n &&
+	       !strchr("-.", text[0]) && !strchr("-.", text[n - 1]);
+}
+
+/* "namespace/name" as the API server names such a user. */
+static char *service_account_user(const char *text)
+{
+	const char *slash = strchr(text, '/');
+
+	if (!slash || !is_name(slash + 1, strlen(slash + 1)))
+		return NULL;
+	char *namespace = mem_dup_n(text, (size_t)(slash - text));
+	char *user = is_namespace(namespace) ? mem_printf("system:serviceaccount:%s:%s", namespace, slash + 1) : NULL;
+	free(namespace);
+	return user;
+}
+
+static int read_attach_users(struct config *config, struct error *err)
+{
+	struct settings *settings = config->settings;
+	const char *text = settings_get(settings, SETTING_UFMSYNC_ATTACH_SERVICE_ACCOUNTS);
+	char *otherwise = mem_printf("%s/ufmsync-cni", config->lease_namespace);
+
+	config->attach_users = split_names(text ? text : otherwise);
+	free(otherwise);
+	for (char **name = config->attach_users; *name; name++) {
+		char *user = service_account_user(*name), why[64];
+		if (!user) {
+			snprintf(why, sizeof why, "wrong at '%.32s'", *name);
+			return settings_bad(settings, SETTING_UFMSYNC_ATTACH_SERVICE_ACCOUNTS, why, err);
+		}
+		free(*name);
+		*name = user;
+	}
+	return config->attach_users[0]
+		       ? 0
+		       : settings_bad(settings, SETTING_UFMSYNC_ATTACH_SERVICE_ACCOUNTS, "nobody is named", err);
+}
+
+static int read_https(struct config *config, struct error *err)
+{
+	struct settings *settings = config->settings;
+
+	config->listen = settings_get(settings, SETTING_UFMSYNC_LISTEN);
+	config->tls_cert = settings_get(settings, SETTING_UFMSYNC_TLS_CERT);
+	config->tls_key = settings_get(settings, SETTING_UFMSYNC_TLS_KEY);
+	if (!config->tls_cert != !config->tls_key)
+		return settings_bad(settings, config->tls_cert ? SETTING_UFMSYNC_TLS_KEY : SETTING_UFMSYNC_TLS_CERT,
+				    config->tls_cert ? "UFMSYNC_TLS_CERT is" : "UFMSYNC_TLS_KEY is", err);
+	if (duration(settings, SETTING_UFMSYNC_ATTACH_TIMEOUT, 1000, &config->attach_timeout_ms, err) < 0)
+		return -1;
+	if (config->attach_timeout_ms > ATTACH_TIMEOUT_MAX_MS)
+		return settings_bad(settings, SETTING_UFMSYNC_ATTACH_TIMEOUT, "too long", err);
+	if (number(settings, SETTING_UFMSYNC_ATTACH_WAITING_MAX, ATTACH_WAITING_MAX, &config->attach_waiting_max, err) <
+		    0 ||
+	    number(settings, SETTING_UFMSYNC_ATTACH_PER_NODE_MAX, ATTACH_WAITING_MAX, &config->attach_per_node_max,
+		   err) < 0)
+		return -1;
+	return read_attach_users(config, err);
+}
+
 static int read_rest(struct config *config, struct error *err)
 {
 	static const char *const plugins[] = { "ufm", "noop", NULL };
@@ -260,8 +338,10 @@ static int read_rest(struct config *config, struct error *err)
 	config->engine.keys = config->record_keys;
 	if (!record_key)
 		settings_add_notice(
-			settings, "UFMSYNC_RECORD_KEY is not set: no records are written, and after a restart a pod's "
-				  "annotation is only a wish");
+			settings,
+			"UFMSYNC_RECORD_KEY is not set: no records are written, after a restart a pod's annotation is "
+			"only a wish, and a replica that does not lead cannot answer a CNI plugin: see that the plugin "
+			"reaches the leader, or set the key");
 	config->kubeconfig = settings_get(settings, SETTING_KUBECONFIG);
 	config->lease_namespace = settings_get(settings, SETTING_POD_NAMESPACE);
 	if (!is_namespace(config->lease_namespace))
@@ -281,7 +361,7 @@ int config_load(struct config *config, const struct settings_source *source, str
 		return -1;
 	if (read_rest(config, err) < 0 || read_pool(config, err) < 0 || read_pkeys(config, err) < 0 ||
 	    read_policy(config, err) < 0 || read_times(config, err) < 0 || read_identity(config, err) < 0 ||
-	    (config->plugin == CONFIG_PLUGIN_UFM && read_ufm(config, err) < 0)) {
+	    read_https(config, err) < 0 || (config->plugin == CONFIG_PLUGIN_UFM && read_ufm(config, err) < 0)) {
 		config_free(config);
 		return -1;
 	}
@@ -293,6 +373,9 @@ void config_free(struct config *config)
 	for (char **name = config->shared_namespaces; name && *name; name++)
 		free(*name);
 	free(config->shared_namespaces);
+	for (char **user = config->attach_users; user && *user; user++)
+		free(*user);
+	free(config->attach_users);
 	free(config->identity);
 	record_keys_free(config->record_keys);
 	settings_free(config->settings);

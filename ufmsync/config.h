@@ -23,6 +23,10 @@ struct config {
 	const char *lease_namespace;
 	char *identity; /* owned: node_uid, or with a random number instead */
 	const char *health_listen;
+	const char *listen, *tls_cert, *tls_key; /* the files are both set or both NULL: then there is no https */
+	char **attach_users;                     /* owned; "system:serviceaccount:NAMESPACE:NAME", ends with NULL */
+	int64_t attach_timeout_ms;
+	unsigned attach_waiting_max, attach_per_node_max;
 	enum log_level log_level;
 	enum log_format log_format;
 };

@@ -45,6 +45,10 @@ def bad_settings_are_one_clear_error(world):
     text = refused(world, "UFMSYNC_RECORD_KEY", UFMSYNC_RECORD_KEY="dG9vIHNob3J0")
     expect("dG9vIHNob3J0" not in text, "the key is shown: " + text)
     refused(world, "UFMSYNC_PKEY_POLICY", "namespace, annotated or any", UFMSYNC_PKEY_POLICY="open")
+    refused(world, "UFMSYNC_TLS_KEY is not set", UFMSYNC_TLS_CERT=world.ufm.cert)
+    refused(world, "UFMSYNC_TLS_CERT is not set", UFMSYNC_TLS_KEY=world.ufm.cert)
+    refused(world, "UFMSYNC_ATTACH_TIMEOUT", "1s to 5m", UFMSYNC_ATTACH_TIMEOUT="6m")
+    refused(world, "UFMSYNC_ATTACH_SERVICE_ACCOUNTS", "namespace/name", UFMSYNC_ATTACH_SERVICE_ACCOUNTS="ufmsync-cni")
     refused(world, "UFMSYNC_SECRET_DIR", UFMSYNC_SECRET_DIR="/no/such/folder")
 
 

@@ -79,6 +79,14 @@ static void test_defaults_are_those_of_the_readme(void **state)
 	assert_true(config.ufm.ip_over_ib);
 	assert_string_equal(config.identity, "n1_u1");
 	assert_null(config.engine.keys);
+	assert_string_equal(config.listen, ":8443");
+	assert_null(config.tls_cert);
+	assert_null(config.tls_key);
+	assert_string_equal(config.attach_users[0], "system:serviceaccount:kube-system:ufmsync-cni");
+	assert_null(config.attach_users[1]);
+	assert_int_equal(config.attach_timeout_ms, 60000);
+	assert_int_equal(config.attach_waiting_max, 10000);
+	assert_int_equal(config.attach_per_node_max, 512);
 	config_free(&config);
 }
 
@@ -100,6 +108,39 @@ static void test_a_bad_value_is_named_with_its_origin_and_what_is_accepted(void 
 	refuses((char *)"UFMSYNC_LOG_LEVEL=loud", "UFMSYNC_LOG_LEVEL", "debug");
 	refuses((char *)"POD_NAMESPACE=a/b?", "POD_NAMESPACE='a/b?'", "a namespace");
 	refuses((char *)"POD_NAMESPACE=-a", "POD_NAMESPACE='-a'", "a namespace");
+	refuses((char *)"UFMSYNC_ATTACH_TIMEOUT=999ms", "UFMSYNC_ATTACH_TIMEOUT='999ms'", "1s to 5m");
+	refuses((char *)"UFMSYNC_ATTACH_TIMEOUT=301s", "UFMSYNC_ATTACH_TIMEOUT='301s'", "1s to 5m");
+	refuses((char *)"UFMSYNC_ATTACH_WAITING_MAX=0", "UFMSYNC_ATTACH_WAITING_MAX='0'", "1 to 100000");
+	refuses((char *)"UFMSYNC_ATTACH_WAITING_MAX=100001", "UFMSYNC_ATTACH_WAITING_MAX", "1 to 100000");
+	refuses((char *)"UFMSYNC_ATTACH_WAITING_MAX=99999999999999999999", "UFMSYNC_ATTACH_WAITING_MAX", "100000");
+	refuses((char *)"UFMSYNC_ATTACH_PER_NODE_MAX=-1", "UFMSYNC_ATTACH_PER_NODE_MAX='-1'", "1 to 100000");
+	refuses((char *)"UFMSYNC_TLS_CERT=/c", "UFMSYNC_TLS_KEY is not set: UFMSYNC_TLS_CERT is", "a file");
+	refuses((char *)"UFMSYNC_TLS_KEY=/k", "UFMSYNC_TLS_CERT is not set: UFMSYNC_TLS_KEY is", "a file");
+}
+
+static void test_who_may_attach_is_a_list_of_service_accounts(void **state)
+{
+	char *more[] = { (char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=a/x, b-1/y.z,", NULL };
+	char *namespace[] = { (char *)"POD_NAMESPACE=fabric", NULL };
+	struct config config;
+	struct error err = { 0 };
+
+	(void)state;
+	assert_int_equal(load(&config, &err, more, 0, NULL), 0);
+	assert_string_equal(config.attach_users[0], "system:serviceaccount:a:x");
+	assert_string_equal(config.attach_users[1], "system:serviceaccount:b-1:y.z");
+	assert_null(config.attach_users[2]);
+	config_free(&config);
+	assert_int_equal(load(&config, &err, namespace, 0, NULL), 0);
+	assert_string_equal(config.attach_users[0], "system:serviceaccount:fabric:ufmsync-cni");
+	config_free(&config);
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=a/x,y", "wrong at 'y'", "namespace/name");
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=a/b/c", "wrong at 'a/b/c'", "namespace/name");
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=/x", "wrong at '/x'", "namespace/name");
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=a/", "wrong at 'a/'", "namespace/name");
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=a/X", "wrong at 'a/X'", "namespace/name");
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=a/x:y", "wrong at", "namespace/name");
+	refuses((char *)"UFMSYNC_ATTACH_SERVICE_ACCOUNTS=,", "nobody", "namespace/name");
 }
 
 static void test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not(void **state)
@@ -294,6 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults_are_those_of_the_readme),
 		cmocka_unit_test(test_a_bad_value_is_named_with_its_origin_and_what_is_accepted),
+		cmocka_unit_test(test_who_may_attach_is_a_list_of_service_accounts),
 		cmocka_unit_test(test_an_unknown_name_of_ours_is_refused_and_a_strangers_is_not),
 		cmocka_unit_test(test_service_links_are_ignored_with_a_notice),
 		cmocka_unit_test(test_without_a_uid_no_two_call_themselves_the_same),
