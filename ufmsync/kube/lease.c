@@ -377,6 +377,11 @@ bool lease_may_write(const struct lease *lease, int64_t now_ms)
 	return lease->leading && !lease->releasing && !is_over(lease, lease->renewed_ms, now_ms);
 }
 
+bool lease_is_held(const struct lease *lease, int64_t now_ms)
+{
+	return object_holder(lease)[0] != '\0' && now_ms - lease->seen_ms <= object_duration(lease);
+}
+
 static void give_back(struct lease *lease)
 {
 	if (lease->leading && strcmp(object_holder(lease), lease->identity) == 0) {

@@ -40,6 +40,8 @@ void lease_free(struct lease *lease);                         /* does not releas
 /* Whether we hold it for sure at `now_ms`: to be asked right before each write, as the process may just have been
  * stopped for an hour. */
 bool lease_may_write(const struct lease *lease, int64_t now_ms);
+/* Whether anybody, we included, holds it: by name, and not expired as we saw it. */
+bool lease_is_held(const struct lease *lease, int64_t now_ms);
 const char *lease_holder(const struct lease *lease); /* who held it when last seen; "" nobody or not known */
 /* Gives it back, so that the next holder need not wait, and calls `done` (also when that failed).  The caller has
  * finished its own writes.  A renewal under way ends first; a server that gives no answer is waited for once. */

@@ -253,6 +253,38 @@ static void test_one_that_is_deleted_under_its_holder_is_taken_quietly(void **st
 	assert_true(quiet_until > loop_now_ms() + LINGER_MS);
 }
 
+static bool is_known(void)
+{
+	return lease_holder(lease)[0] != '\0';
+}
+
+static void test_it_is_held_until_its_duration_after_the_last_sign_of_life(void **state)
+{
+	(void)state;
+	store_text(anothers);
+	lease = make("me", NEVER_MS);
+	assert_false(lease_is_held(lease, loop_now_ms()));
+	int64_t before = loop_now_ms();
+	api_until(is_known);
+	int64_t after = loop_now_ms();
+	assert_true(lease_is_held(lease, before + DURATION_MS));
+	assert_false(lease_is_held(lease, after + DURATION_MS + 1));
+	assert_string_equal(lease_holder(lease), "other");
+}
+
+static void test_our_own_is_held_too_until_it_is_given_back(void **state)
+{
+	(void)state;
+	lease = make("me", RETRY_MS);
+	api_until_log("leads at once;");
+	assert_true(lease_is_held(lease, loop_now_ms()));
+	assert_false(lease_is_held(lease, loop_now_ms() + NEVER_MS));
+	lease_release(lease, on_released, NULL);
+	api_until_log("leads at once;released;");
+	assert_string_equal(stored_spec("holderIdentity"), "");
+	assert_false(lease_is_held(lease, loop_now_ms()));
+}
+
 static void test_a_leader_without_answers_has_lost_at_its_deadline(void **state)
 {
 	(void)state;
@@ -417,6 +449,8 @@ int main(void)
 		LIFE(test_what_others_put_on_it_stays),
 		LIFE(test_anothers_is_taken_quietly_after_its_silence),
 		LIFE(test_one_that_is_deleted_under_its_holder_is_taken_quietly),
+		LIFE(test_it_is_held_until_its_duration_after_the_last_sign_of_life),
+		LIFE(test_our_own_is_held_too_until_it_is_given_back),
 		LIFE(test_a_leader_without_answers_has_lost_at_its_deadline),
 		LIFE(test_who_lost_it_and_has_it_again_waits_for_its_own_last_request),
 		LIFE(test_a_leader_that_another_replaced_has_lost),
