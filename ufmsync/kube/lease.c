@@ -211,8 +211,9 @@ static bool looks_again(struct lease *lease, const struct kube_reply *reply)
  * kept waiting: the Lease then expires. */
 static void written_at_the_end(struct lease *lease, const struct kube_reply *reply, int64_t now)
 {
-	if (!reply->error && !lease->giving) {
+	if (!reply->error)
 		remember(lease, reply->object, now);
+	if (!reply->error && !lease->giving) {
 		lease->leading = true; /* also when it was the taking */
 		give_back(lease);
 	} else if (!reply->error || !looks_again(lease, reply)) {
