@@ -1,10 +1,10 @@
 #pragma once
 
+#include "base/chain.h"
+#include "base/hash.h"
 #include "base/mem.h"
-#include "ufmsync/chain.h"
 #include "ufmsync/engine.h"
 #include "ufmsync/engine_break.h"
-#include "ufmsync/hash.h"
 #include "ufmsync/wake.h"
 
 /* What the engine remembers; private to ufmsync/engine*.c.

@@ -1,4 +1,4 @@
-#include "ufmsync/hash.h"
+#include "base/hash.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -7,8 +7,8 @@
 #include <cmocka.h>
 // clang-format on
 
+#include "base/hash.h"
 #include "base/mem.h"
-#include "ufmsync/hash.h"
 
 enum { MANY = 5000 };
 
