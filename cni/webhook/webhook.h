@@ -22,8 +22,10 @@
  * GET /v1/attach: {"ready":bool,"leader","message"}, for the plugin's STATUS; the same callers may.
  *
  * Codes of a decision: NotMember (not in time; the message says what it waits for), UnknownPod, UnknownNetwork, NoLeader,
- * NotLeader (only the leader can tell this pod's interfaces apart), Busy, and the Event reasons by which an attachment is
- * refused or waits (BadPKey, PKeyNotAllowed, GUIDTaken, NetworkNotFound, FabricUnavailable ...). */
+ * NotLeader (only the leader can tell this pod's interfaces apart), and the Event reasons by which an attachment is
+ * refused or waits (BadPKey, PKeyNotAllowed, GUIDTaken, NetworkNotFound, FabricUnavailable ...).  Codes of the other
+ * answers: BadRequest, Unauthorized, Forbidden, WrongNode, MethodNotAllowed, TooLarge, TooManyOfNode, TooMany,
+ * Unavailable. */
 struct webhook;
 
 /* One attachment of a pod as the caller knows it; texts borrowed during the visit. */
@@ -44,19 +46,35 @@ struct webhook_attachment {
 struct webhook_world {
 	/* The node of a pod that is known; NULL: it is not.  Borrowed until the next call. */
 	const char *(*node)(void *aux, const char *uid);
+	/* Of a pod that is known.  `visit` calls nothing of the world. */
 	void (*each)(void *aux, const char *uid, void (*visit)(void *visit_aux, const struct webhook_attachment *),
 		     void *visit_aux);
-	/* From now on webhook_pod_changed() is called for this pod, and its attachments go first.  False: not known. */
+	/* From now on webhook_pod_changed() is called for this pod, and its attachments go first.  False: not known.  Called
+	 * once for a pod, however many wait for it; await_no_more() ends it, also for one that has gone meanwhile. */
 	bool (*await)(void *aux, const char *uid);
 	void (*await_no_more)(void *aux, const char *uid);
 	/* Reads a pod from the API server that the watch has not shown yet, makes it known, and calls webhook_pod_read()
-	 * with the `ticket`, later.  `uid`: the pod's, or its kubernetes.io/config.hash (a static pod). */
+	 * with the `ticket`, later (a late or missing call is fine, the request has its deadline).  `uid`: the pod's, or its
+	 * kubernetes.io/config.hash (a static pod); a pod of that name with another uid is none. */
 	void (*read)(void *aux, const char *namespace, const char *name, const char *uid, uint64_t ticket);
 	bool (*leads)(void *aux); /* this replica holds the Lease and has read everything it must */
 	/* Who holds the Lease, "" nobody; *held: it has not expired.  Borrowed until the next call. */
 	const char *(*leader)(void *aux, bool *held);
 	void *aux;
 };
+
+/* For the log.  `detail`: one line without secrets that names the peer, and the user or node where it is known. */
+enum webhook_notice {
+	WEBHOOK_UNAUTHENTICATED, /* 401 */
+	WEBHOOK_FORBIDDEN,       /* 403: may not, or is none of the service accounts, or its token belongs to no node */
+	WEBHOOK_WRONG_NODE,      /* 403: asked for another node's pod */
+	WEBHOOK_BAD_REQUEST,     /* 400, 405, 413 */
+	WEBHOOK_TOO_MANY_OF_NODE, /* 429 */
+	WEBHOOK_TOO_MANY,         /* 503 */
+	WEBHOOK_UNAVAILABLE,      /* 503: the API server could not be asked who this is */
+};
+
+enum { WEBHOOK_BODY_MAX = 16 * 1024 }; /* a larger one is answered 413, whatever httpd allows */
 
 struct webhook_options {
 	const struct webhook_world *world; /* copied */
@@ -66,6 +84,8 @@ struct webhook_options {
 	int64_t timeout_ms;    /* how long an attach waits; 0: 60 s */
 	unsigned waiting_max;  /* more are answered 503; 0: 10,000 */
 	unsigned per_node_max; /* more of one node are answered 429; 0: 512 */
+	void (*said)(void *aux, enum webhook_notice what, const char *detail); /* may be NULL; not rate-limited */
+	void *aux;                                                             /* of said */
 };
 
 struct webhook_counts {
@@ -74,7 +94,8 @@ struct webhook_counts {
 	uint64_t refused;                      /* decided otherwise (200 with an error), but for those in time */
 	uint64_t timed_out;                    /* NotMember, NoLeader: not in time */
 	uint64_t unauthenticated, forbidden;   /* 401, 403 */
-	uint64_t bad, too_many_node, too_many; /* 400; 429; 503 */
+	uint64_t bad, too_many_node, too_many; /* 400, 405, 413; 429; 503 */
+	uint64_t unavailable;                  /* 503: the API server could not be asked who this is */
 	uint64_t gone;                         /* the client left */
 };
 
@@ -85,11 +106,16 @@ void webhook_free(struct webhook *webhook); /* requests that wait are answered 5
 void webhook_handle(struct webhook *webhook, struct httpd_request *request);
 void webhook_gone(struct webhook *webhook, struct httpd_request *request);
 
+/* The next four only take note: what follows happens on a later turn of the loop, so they may be called from anywhere. */
 void webhook_pod_changed(struct webhook *webhook, const char *uid);
 enum webhook_read { WEBHOOK_READ_FOUND, WEBHOOK_READ_NONE, WEBHOOK_READ_FAILED };
-/* FOUND: `uid` is the pod's own (borrowed); it may still have no attachment that is known. */
-void webhook_pod_read(struct webhook *webhook, uint64_t ticket, enum webhook_read how, const char *uid);
-/* The Lease changed hands, or lists came in: everybody who waits is looked at again (in slices, on the loop). */
+/* FOUND: `uid` is the pod's own and `node` where it runs ("" not bound), both borrowed; it may still have no attachment
+ * that is known.  Else both are NULL. */
+void webhook_pod_read(struct webhook *webhook, uint64_t ticket, enum webhook_read how, const char *uid,
+		      const char *node);
+/* The Lease changed hands, or lists came in: everybody who waits is looked at again, in slices. */
 void webhook_all_changed(struct webhook *webhook);
+/* What the world knew is forgotten (the engine was made anew), awaited pods too: they are awaited and read again. */
+void webhook_world_renewed(struct webhook *webhook);
 
 void webhook_counts(const struct webhook *webhook, struct webhook_counts *counts);
