@@ -11,23 +11,6 @@
 #undef error_wrap
 #undef error_set_errno
 
-/* Foreign text ends up in errors, and errors in logs, Events and answers: no control character that could forge a second
- * line, no byte that is not UTF-8, not even where the text was cut. */
-static void clean(char *text)
-{
-	size_t n = strlen(text), span;
-
-	for (char *p = text; n > 0; p += span, n -= span) {
-		span = utf8_span(p, n);
-		if (span == 0) {
-			*p = '?';
-			span = 1;
-		} else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
-			*p = ' ';
-		}
-	}
-}
-
 /* What is new may have been formatted from the old text, so that is kept until the new is complete. */
 static void take(struct error *err, enum error_kind kind, const char *text)
 {
@@ -36,7 +19,7 @@ static void take(struct error *err, enum error_kind kind, const char *text)
 	err->kind = kind;
 	memcpy(err->text, text, n);
 	err->text[n] = '\0';
-	clean(err->text);
+	utf8_one_line(err->text); /* foreign text ends up in errors, and errors in logs, Events and answers */
 }
 
 int error_set(struct error *err, enum error_kind kind, const char *format, ...)

@@ -1,6 +1,7 @@
 #include "base/utf8.h"
 
 #include <assert.h>
+#include <string.h>
 
 static bool continues(unsigned char c)
 {
@@ -52,4 +53,19 @@ size_t utf8_put(char out[4], uint32_t code)
 		out[i] = (char)(0x80 | (code & 0x3f));
 	out[0] = (char)((0xf00 >> length & 0xff) | code);
 	return length;
+}
+
+void utf8_one_line(char *text)
+{
+	size_t n = strlen(text), span;
+
+	for (char *p = text; n > 0; p += span, n -= span) {
+		span = utf8_span(p, n);
+		if (span == 0) {
+			*p = '?';
+			span = 1;
+		} else if ((unsigned char)*p < 0x20 || *p == 0x7f) {
+			*p = ' ';
+		}
+	}
 }
