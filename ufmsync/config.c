@@ -6,35 +6,14 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include "base/duration.h"
 #include "base/mem.h"
 
 enum { ATTACH_TIMEOUT_MAX_MS = 5 * 60 * 1000, ATTACH_WAITING_MAX = 100 * 1000 };
 
-bool config_duration(int64_t *ms, const char *text)
-{
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "h", 3600 * 1000 } };
-	const int64_t year = INT64_C(366) * 24 * 3600 * 1000;
-	int64_t n = 0;
-	size_t digits = strspn(text, "0123456789");
-
-	if (digits == 0 || digits > 12)
-		return false;
-	for (size_t i = 0; i < digits; i++)
-		n = n * 10 + (text[i] - '0');
-	for (size_t i = 0; i < array_length(units); i++)
-		if (strcmp(text + digits, units[i].unit) == 0 && n <= year / units[i].ms) {
-			*ms = n * units[i].ms;
-			return true;
-		}
-	return false;
-}
-
 static int duration(const struct settings *settings, enum setting id, int64_t least, int64_t *ms, struct error *err)
 {
-	if (!config_duration(ms, settings_get(settings, id)))
+	if (!duration_parse(ms, settings_get(settings, id)))
 		return settings_bad(settings, id, NULL, err);
 	if (*ms < least)
 		return settings_bad(settings, id, "too short", err);

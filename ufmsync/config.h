@@ -34,5 +34,3 @@ struct config {
 /* ERROR_INVALID names setting, value, where it came from and what is accepted. */
 int config_load(struct config *config, const struct settings_source *source, struct error *err);
 void config_free(struct config *config);
-/* "90", "90s", "1500ms", "2m", "1h"; at most a year.  False for anything else. */
-bool config_duration(int64_t *ms, const char *text);

@@ -309,27 +309,6 @@ static void test_each_setting_has_a_flag_that_is_understood(void **state)
 	}
 }
 
-static void test_durations(void **state)
-{
-	static const struct {
-		const char *text;
-		int64_t ms;
-	} good[] = { { "0", 0 }, { "5", 5000 }, { "20ms", 20 }, { "90s", 90000 }, { "2m", 120000 }, { "1h", 3600000 } };
-	static const char *const bad[] = {
-		"", "s", "-1s", "1.5s", "1 s", "1d", "1S", "99999999999999s", "9000h", "0x10"
-	};
-	int64_t ms;
-
-	(void)state;
-	for (size_t i = 0; i < array_length(good); i++) {
-		assert_true(config_duration(&ms, good[i].text));
-		assert_int_equal(ms, good[i].ms);
-	}
-	for (size_t i = 0; i < array_length(bad); i++)
-		if (config_duration(&ms, bad[i]))
-			fail_msg("accepted '%s'", bad[i]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -344,7 +323,6 @@ int main(void)
 		cmocka_unit_test(test_a_flag_wins_over_the_environment),
 		cmocka_unit_test(test_a_secret_is_no_flag_and_is_never_printed),
 		cmocka_unit_test(test_each_setting_has_a_flag_that_is_understood),
-		cmocka_unit_test(test_durations),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, NULL, NULL);
