@@ -237,6 +237,28 @@ void engine_pods_end(struct engine *e, int64_t now)
 
 /* --- reading a pod --- */
 
+void engine_pod_start_request(struct engine *e, struct engine_pod *p, struct engine_action *action)
+{
+	engine_pod_set_work(e, p, WORK_NONE);
+	p->request = action->id = ++e->ids;
+	chain_append(&e->requesting, &p->in_work);
+}
+
+bool engine_next_read(struct engine *e, struct engine_action *action)
+{
+	if (e->phase != PHASE_RUN || e->reads >= READS_MAX || chain_empty(&e->work[WORK_READ]))
+		return false;
+	struct engine_pod *p = container_of(e->work[WORK_READ].next, struct engine_pod, in_work);
+	action->kind = ENGINE_READ_POD;
+	engine_pod_start_request(e, p, action);
+	p->reading = true;
+	e->reads++;
+	action->read_pod.namespace = p->space->name;
+	action->read_pod.name = p->name;
+	action->read_pod.uid = p->text;
+	return true;
+}
+
 static struct engine_pod *take_request(struct engine *e, uint64_t id)
 {
 	for (struct chain *at = e->requesting.next; at != &e->requesting; at = at->next) {

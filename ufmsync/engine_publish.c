@@ -22,18 +22,12 @@ enum {
 /* --- what should stand there --- */
 
 /* Whether the pod's annotation is to name this attachment. */
-static bool is_included(const struct engine *e, const struct attachment *a)
+bool engine_is_included(const struct engine *e, const struct attachment *a)
 {
 	if (attachment_is_over(a) || !a->has_guid)
 		return false;
 	return a->published || a->by_record || a->state == ATTACHMENT_MEMBER ||
 	       e->options.gate == ENGINE_GATE_ASSIGNED || engine_broken(BREAK_PUBLISH_EARLY);
-}
-
-/* Whether the record is to name it: also what a patch of unknown outcome may have published. */
-static bool is_on_record(const struct engine *e, const struct attachment *a)
-{
-	return is_included(e, a) || ((a->in_patch || a->perhaps) && !attachment_is_over(a) && a->has_guid);
 }
 
 /* Whether the annotation, as it is now, has a place to write it.  One that its owner has made unreadable has none. */
@@ -49,13 +43,13 @@ static bool has_place(const struct engine_pod *p, const struct attachment *a)
 
 static bool is_writable(const struct engine *e, const struct attachment *a)
 {
-	return is_included(e, a) && has_place(a->pod, a);
+	return engine_is_included(e, a) && has_place(a->pod, a);
 }
 
 /* Whether the rest of the pod should not wait for it. */
 static bool is_settled(const struct engine *e, const struct attachment *a)
 {
-	return attachment_is_over(a) || a->blocked_reason || is_included(e, a);
+	return attachment_is_over(a) || a->blocked_reason || engine_is_included(e, a);
 }
 
 static size_t gather(struct engine *e, const struct engine_pod *p)
@@ -72,94 +66,6 @@ static size_t gather(struct engine *e, const struct engine_pod *p)
 							  .runtime_guid = a->runtime_guid };
 	}
 	return n;
-}
-
-/* --- records --- */
-
-static uint64_t content_of_attachment(const struct engine *e, const struct record_attachment *r)
-{
-	uint64_t h = hash_text(e->seed, r->network);
-	h = hash_text(h, r->interface);
-	h = hash_number(h, (uint64_t)(int64_t)r->index);
-	h = hash_number(h, r->guid.v);
-	for (unsigned i = 0; i < r->n_memberships; i++)
-		h = hash_number(h, (uint64_t)r->memberships[i].pkey.v << 8 |
-					   (uint64_t)(r->memberships[i].membership == MEMBERSHIP_LIMITED) << 1 |
-					   r->memberships[i].index0);
-	return h;
-}
-
-/* Of what a record says, whatever its order, time and key.  Never 0. */
-static uint64_t content_of(const struct engine *e, const struct record *record)
-{
-	uint64_t h = 1 + record->n_attachments;
-	for (size_t i = 0; i < record->n_attachments; i++)
-		h += content_of_attachment(e, &record->attachments[i]);
-	return h ? h : 1;
-}
-
-static struct record *record_wanted(struct engine *e, const struct engine_pod *p)
-{
-	struct record *record = mem_alloc(sizeof *record);
-	record->uid = mem_dup(p->text);
-	record->attachments = mem_array(POD_NETWORKS_MAX + 1, sizeof *record->attachments);
-	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
-		const struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (!is_on_record(e, a) || record->n_attachments > POD_NETWORKS_MAX)
-			continue;
-		struct record_attachment *r = &record->attachments[record->n_attachments++];
-		r->network = mem_printf("%s/%s", a->net->text, a->net->name);
-		r->interface = mem_dup(a->interface ? a->interface->s : "");
-		r->index = a->index;
-		r->guid = a->guid;
-		for (unsigned i = 0; i < a->n_seats; i++)
-			r->memberships[r->n_memberships++] = (struct pkey_class){
-				a->seats[i].partition->pkey,
-				a->seats[i].limited ? MEMBERSHIP_LIMITED : MEMBERSHIP_FULL,
-				a->seats[i].index0,
-			};
-	}
-	return record;
-}
-
-struct record *engine_record_seen(struct engine *e, struct engine_pod *p, const struct pod *pod)
-{
-	if (!pod->texts_known)
-		return NULL;
-	if (!pod->record_text || !e->options.keys || engine_broken(BREAK_IGNORE_RECORDS)) {
-		p->record_text = p->record_content = 0;
-		return NULL;
-	}
-	uint64_t hash = hash_text(e->seed, pod->record_text);
-	if (hash == p->record_text)
-		return NULL;
-	p->record_text = hash;
-	p->record_content = 0;
-	struct record *record;
-	struct error err;
-	if (record_open(&record, e->options.keys, pod->record_text, pod->uid, &err) < 0)
-		return NULL;
-	p->record_content = content_of(e, record);
-	p->since = record->since_ms;
-	if (record->since_ms > e->since_max)
-		e->since_max = record->since_ms;
-	return record;
-}
-
-bool engine_stands_as_recorded(struct engine *e, struct engine_pod *p)
-{
-	size_t n = 0;
-	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
-		const struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (a->has_guid || !a->recorded || n > POD_NETWORKS_MAX)
-			return false;
-		e->publications[n++] = (struct pod_publication){ .source = (enum pod_source)a->source,
-								 .index = a->index,
-								 .guid = a->guid,
-								 .pkey_text = a->pkey_text ? a->pkey_text->s : NULL,
-								 .runtime_guid = a->runtime_guid };
-	}
-	return n && pod_is_published(p->pod, e->publications, n);
 }
 
 /* --- deciding whether to patch --- */
@@ -231,30 +137,17 @@ static bool any_blocked(const struct engine_pod *p)
 	return false;
 }
 
-static bool record_is_right(struct engine *e, const struct engine_pod *p, uint64_t *content)
-{
-	*content = 0;
-	if (!e->options.keys)
-		return true;
-	struct record *record = record_wanted(e, p);
-	*content = content_of(e, record);
-	/* A text that is no record of ours is overwritten only where we have something to say. */
-	bool right = *content == p->record_content || (!record->n_attachments && !p->record_content);
-	record_free(record);
-	return right;
-}
-
 enum verdict { VERDICT_WAIT, VERDICT_RIGHT, VERDICT_PATCH, VERDICT_NOTHING };
 
 static enum verdict judge(struct engine *e, struct engine_pod *p, uint64_t *content)
 {
-	if (!any_alive(p) && record_is_right(e, p, content))
+	if (!any_alive(p) && engine_record_is_right(e, p, content))
 		return VERDICT_NOTHING;
 	if (!all_settled(e, p))
 		return VERDICT_WAIT;
 	size_t n = gather(e, p);
 	bool stands = p->pod ? pod_is_published(p->pod, e->publications, n) : p->stands && !any_unpublished(e, p);
-	return record_is_right(e, p, content) && (stands || !n) ? VERDICT_RIGHT : VERDICT_PATCH;
+	return engine_record_is_right(e, p, content) && (stands || !n) ? VERDICT_RIGHT : VERDICT_PATCH;
 }
 
 /* Somebody overwrote what stood there: it is written again, but not as fast as that one can write. */
@@ -326,33 +219,6 @@ void engine_publish_work(struct engine *e, size_t *budget)
 
 /* --- patches --- */
 
-static void start_request(struct engine *e, struct engine_pod *p, struct engine_action *action)
-{
-	engine_pod_set_work(e, p, WORK_NONE);
-	p->request = action->id = ++e->ids;
-	chain_append(&e->requesting, &p->in_work);
-}
-
-static void make_record(struct engine *e, struct engine_pod *p)
-{
-	free(e->record);
-	e->record = NULL;
-	p->sent_content = p->sent_text = 0;
-	if (!e->options.keys)
-		return;
-	struct record *record = record_wanted(e, p);
-	if (record->n_attachments || p->record_content) {
-		int64_t wall = e->now + e->wall_offset;
-		e->since_max = wall > e->since_max ? wall : e->since_max + 1;
-		record->since_ms = e->since_max;
-		e->record = record_sign(e->options.keys, record);
-		p->sent_content = content_of(e, record);
-		p->sent_text = hash_text(e->seed, e->record);
-		p->since = record->since_ms;
-	}
-	record_free(record);
-}
-
 bool engine_next_patch(struct engine *e, struct engine_action *action)
 {
 	while (e->phase == PHASE_RUN && e->patches < e->options.patches_max && !chain_empty(&e->work[WORK_PATCH])) {
@@ -364,7 +230,7 @@ bool engine_next_patch(struct engine *e, struct engine_action *action)
 			continue;
 		}
 		action->kind = ENGINE_PATCH;
-		start_request(e, p, action);
+		engine_pod_start_request(e, p, action);
 		p->patching = true;
 		p->seen_again = false;
 		p->repairing = false;
@@ -372,7 +238,7 @@ bool engine_next_patch(struct engine *e, struct engine_action *action)
 		e->patches++;
 		e->done_patches++;
 		action->patch.n = gather(e, p);
-		make_record(e, p);
+		engine_make_record(e, p);
 		action->patch.pod = p->pod;
 		action->patch.publications = e->publications;
 		action->patch.record = e->record;
@@ -390,7 +256,7 @@ static void say_members(struct engine *e, struct engine_pod *p)
 	char guid[GUID_TEXT_MAX], pkey[PKEY_TEXT_MAX];
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
-		if (!a->in_patch || a->said_member || !is_included(e, a))
+		if (!a->in_patch || a->said_member || !engine_is_included(e, a))
 			continue;
 		a->said_member = true;
 		engine_say(e, p, false, "Member", "%s/%s: GUID %s%s%s", a->net->text, a->net->name,
@@ -515,21 +381,4 @@ void engine_patch_done(struct engine *e, uint64_t id, enum engine_patched how, c
 	}
 	if (vanished)
 		engine_pod_want_read(e, p); /* it waited for this answer */
-}
-
-/* --- reads --- */
-
-bool engine_next_read(struct engine *e, struct engine_action *action)
-{
-	if (e->phase != PHASE_RUN || e->reads >= READS_MAX || chain_empty(&e->work[WORK_READ]))
-		return false;
-	struct engine_pod *p = container_of(e->work[WORK_READ].next, struct engine_pod, in_work);
-	action->kind = ENGINE_READ_POD;
-	start_request(e, p, action);
-	p->reading = true;
-	e->reads++;
-	action->read_pod.namespace = p->space->name;
-	action->read_pod.name = p->name;
-	action->read_pod.uid = p->text;
-	return true;
 }

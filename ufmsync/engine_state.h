@@ -387,6 +387,8 @@ void engine_pod_forget(struct engine *e, struct engine_pod *p); /* its struct po
 void engine_pod_unref(struct engine *e, struct engine_pod *p);  /* frees one that is gone and has no attachment */
 void engine_pod_over(struct engine *e, struct engine_pod *p, bool unsure);
 void engine_pod_want_read(struct engine *e, struct engine_pod *p);
+void engine_pod_start_request(struct engine *e, struct engine_pod *p, struct engine_action *action); /* one at a time */
+bool engine_next_read(struct engine *e, struct engine_action *action);
 void engine_pods_free(struct engine *e);
 
 /* engine_attachment.c: the life of one attachment */
@@ -476,13 +478,17 @@ bool engine_stray_wants_removal(const struct engine *e, const struct stray *stra
 void engine_strays_confirmed(struct engine *e);
 void engine_strays_free(struct engine *e);
 
-/* engine_publish.c: annotations and records */
+/* engine_records.c: what is signed */
 /* Notes which record stands in the annotation.  Returns it when it is valid and was not known; the caller frees it. */
 struct record *engine_record_seen(struct engine *e, struct engine_pod *p, const struct pod *pod);
 bool engine_stands_as_recorded(struct engine *e, struct engine_pod *p); /* annotation and claims agree */
+bool engine_record_is_right(struct engine *e, const struct engine_pod *p, uint64_t *content); /* nothing to write */
+void engine_make_record(struct engine *e, struct engine_pod *p); /* into engine.record, for the patch to come */
+
+/* engine_publish.c: annotations */
+bool engine_is_included(const struct engine *e, const struct attachment *a); /* the annotation is to name it */
 void engine_publish_work(struct engine *e, size_t *budget);
 bool engine_next_patch(struct engine *e, struct engine_action *action);
-bool engine_next_read(struct engine *e, struct engine_action *action);
 
 /* engine_work.c: what is done in slices, and what is handed out */
 void engine_say(struct engine *e, const struct engine_pod *p, bool warning, const char *reason, const char *format, ...)
