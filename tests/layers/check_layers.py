@@ -75,6 +75,9 @@ LIBRARIES = {
     "PkgConfig::YAML": {"ufmsync/kube"},
     "PkgConfig::CMOCKA": set(),
 }
+# The same, shared or as archives (.cmake/archives.cmake).
+LIBRARIES["ufmsync_jansson"] = LIBRARIES["PkgConfig::JANSSON"]
+LIBRARIES["ufmsync_openssl"] = LIBRARIES["PkgConfig::OPENSSL"]
 KEYWORDS = {"PUBLIC", "PRIVATE", "INTERFACE", "ufmsync_flags"}
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include(?:_next)?\b[ \t]*(.*)$', re.M)
@@ -225,6 +228,8 @@ LINKS = [
     ("pkey", "target_link_libraries(ufmsync_pkey\n\tPRIVATE ufmsync_kube)"),
     ("ufmsync/kube", "target_link_libraries(ufmsync_kube PUBLIC ufmsync_pkey)"),
     ("ufmsync/kube", "target_link_libraries(ufmsync_kube PRIVATE PkgConfig::CURL)"),
+    ("guid", "target_link_libraries(ufmsync_guid PRIVATE ufmsync_jansson)"),
+    ("base", "target_link_libraries(ufmsync_base PUBLIC ufmsync_openssl)"),
     ("secrets", "target_link_libraries(ufmsync_secrets PUBLIC ufmsync_net)"),
     ("secrets", "target_link_libraries(ufmsync_secrets PUBLIC mock_identity)"),
 ]
