@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/mem.h"
 #include "secrets/secrets.h"
@@ -150,4 +151,40 @@ bool secrets_is_self_signed(const char *pem)
 	BIO_free(bio);
 	ERR_clear_error();
 	return self_signed;
+}
+
+int pem_check_pair(const char *cert, const char *key, struct error *err)
+{
+	bool asked;
+
+	if (pem_check_certificate(cert, err) < 0)
+		return error_wrap(err, "certificate");
+	if (pem_check_key(key, err) < 0)
+		return error_wrap(err, "key");
+	BIO *cert_bio = reader(cert), *key_bio = reader(key);
+	X509 *first = next_certificate(cert_bio);
+	EVP_PKEY *private = PEM_read_bio_PrivateKey(key_bio, NULL, no_pass_phrase, &asked);
+	bool fits = first && private && X509_check_private_key(first, private) == 1;
+
+	EVP_PKEY_free(private);
+	X509_free(first);
+	BIO_free(key_bio);
+	BIO_free(cert_bio);
+	ERR_clear_error();
+	return fits ? 0 : error_set(err, ERROR_INVALID, "the key is not that of the first certificate");
+}
+
+int64_t pem_not_after(const char *cert)
+{
+	BIO *bio = reader(cert);
+	X509 *first = next_certificate(bio);
+	struct tm tm;
+	int64_t seconds = 0;
+
+	if (first && ASN1_TIME_to_tm(X509_get0_notAfter(first), &tm) == 1)
+		seconds = (int64_t)timegm(&tm);
+	X509_free(first);
+	BIO_free(bio);
+	ERR_clear_error();
+	return seconds;
 }
