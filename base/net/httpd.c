@@ -337,3 +337,8 @@ unsigned httpd_port(const struct httpd *httpd)
 {
 	return httpd->port;
 }
+
+bool httpd_is_idle(const struct httpd *httpd)
+{
+	return !httpd->requests;
+}

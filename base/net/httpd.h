@@ -48,6 +48,8 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
  * from within handle() or gone().  NULL is fine. */
 void httpd_free(struct httpd *httpd);
 unsigned httpd_port(const struct httpd *httpd);
+/* No request is being read, waits, or has bytes of its answer left to send. */
+bool httpd_is_idle(const struct httpd *httpd);
 /* For connections from now on; those that are open stay as they are.  ERROR_INVALID when certificate (chain) and key do
  * not parse or do not fit each other: then nothing has changed.  Only of a server that was started with a certificate.
  * TLS 1.2 or newer, always. */
