@@ -19,6 +19,23 @@ def ib_config(pkey=None, name="ib", capability=False, gated=True, **more):
     return config
 
 
+def plugin_config(pkey=None, name="ib", flat=False, capability=False, version="0.3.1", more=None, **delegate):
+    """The CNI config of an ib-sriov network that our plugin attaches; `more` goes beside the delegate."""
+    inner = ib_config(pkey, **delegate)
+    for beside in ("cniVersion", "name"):
+        del inner[beside]
+    config = {"cniVersion": version, "name": name, "type": "ufmsync"}
+    if flat:
+        del inner["type"]
+        config.update(inner, delegate="ib-sriov")
+    else:
+        config["delegate"] = inner
+    if capability:
+        config["capabilities"] = {"infinibandGUID": True}
+    config.update(more or {})
+    return config
+
+
 def conflist(*plugins, name="ib"):
     return {"cniVersion": "0.3.1", "name": name, "plugins": list(plugins)}
 
@@ -33,7 +50,7 @@ def nad(namespace, name, config, resource="nvidia.com/mlnxibvf"):
 
 
 def pod(namespace, name, networks=None, default_network=None, annotations=None, node="node1", host_network=False,
-        labels=None):
+        labels=None, account=None):
     """A pod; `networks` is the annotation's text, or a list that becomes JSON."""
     notes = dict(annotations or {})
     if networks is not None:
@@ -45,6 +62,8 @@ def pod(namespace, name, networks=None, default_network=None, annotations=None, 
         spec["nodeName"] = node
     if host_network:
         spec["hostNetwork"] = True
+    if account:
+        spec["serviceAccountName"] = account
     metadata = {"namespace": namespace, "name": name}
     if notes:
         metadata["annotations"] = notes

@@ -1,6 +1,16 @@
 """A scenario is a function of a World; its name is the promise it keeps."""
 
 SCENARIOS = []
+LONG = set()  # those that take more than ten seconds: begun first
+
+
+class Skip(Exception):
+    """This machine cannot play the scenario; the text says why."""
+
+
+def long(function):
+    LONG.add(function)
+    return function
 
 
 def scenario(*kinds):

@@ -14,6 +14,7 @@ import time
 import urllib.parse
 
 POLL = 0.01
+SERVER_NAME = "ufmsync.kube-system.svc"  # what plugins expect in the service's certificate
 
 
 class Failed(AssertionError):
@@ -201,6 +202,7 @@ class MockUfm:
 
 class Kube:
     """What both API servers have: a CA of their clients, in self.pki."""
+    service = None
 
     def certificate_user(self, inline=False):
         """Lines of a kubeconfig for a user who has a client certificate."""
@@ -214,6 +216,13 @@ class Kube:
             with open(path(name), "rb") as f:
                 data.append(base64.b64encode(f.read()).decode())
         return "client-certificate-data: %s\nclient-key-data: %s" % tuple(data)
+
+
+    def service_certificate(self):
+        """Of ufmsyncd's https port, for all scenarios of this API server."""
+        if self.service is None:
+            self.service = ServiceCertificate(os.path.join(self.folder, "service"))
+        return self.service
 
 
 class MockKube(Kube):
@@ -290,6 +299,25 @@ def make_certificate(path, name, subject, *more):
                 "-keyout", path(name + ".key"), "-out", path(name + ".csr"))
     run_openssl("x509", "-req", "-in", path(name + ".csr"), "-CA", path("ca.crt"), "-CAkey", path("ca.key"),
                 "-CAcreateserial", "-days", "3", "-out", path(name + ".crt"), *more)
+
+
+class ServiceCertificate:
+    """Of the service's https port, with a CA of its own; `names` as in a certificate's subjectAltName."""
+
+    def __init__(self, folder, names="DNS:" + SERVER_NAME):
+        os.makedirs(folder, exist_ok=True)
+        self.path = lambda name: os.path.join(folder, name)
+        make_ca(self.path)
+        self.issue(names)
+        self.ca, self.cert, self.key = (self.path(name) for name in ("ca.crt", "service.crt", "service.key"))
+
+    def issue(self, names="DNS:" + SERVER_NAME):
+        """Another certificate of the same CA, put in the place of the old one as cert-manager does."""
+        with open(self.path("san"), "w") as f:
+            f.write("subjectAltName=%s\n" % names)
+        make_certificate(self.path, "next", "/CN=ufmsync", "-extfile", self.path("san"))
+        for end in (".key", ".crt"):
+            os.replace(self.path("next" + end), self.path("service" + end))
 
 
 def folder_in_memory(least=1 << 30):
@@ -415,6 +443,7 @@ class Daemon:
                 self.env[name] = os.environ[name]
         self.env.update({name: str(value) for name, value in settings.items() if value is not None})
         self.health = int(self.env["UFMSYNC_HEALTH_LISTEN"].rpartition(":")[2])
+        self.https = int(self.env.get("UFMSYNC_LISTEN", "0").rpartition(":")[2])
         world.daemons_started += 1
         self.log = os.path.join(world.folder, "ufmsyncd.%d.log" % world.daemons_started)
         argv = world.wrapper + [os.path.join(world.binaries, "ufmsyncd")]

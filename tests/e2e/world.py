@@ -6,6 +6,7 @@ import shutil
 import time
 
 import objects
+from node import Access, Node
 from servers import Daemon, Failed, MockUfm, always, eventually, free_port
 
 CORE, NADS, LEASES = "/api/v1", "/apis/k8s.cni.cncf.io/v1", "/apis/coordination.k8s.io/v1"
@@ -26,6 +27,9 @@ class World:
         self.daemons_started = 0
         self.ufm = None
         self.others = []  # servers that a scenario started besides: ended with it
+        self.plugins = []  # runs of the CNI plugin: none outlives the scenario
+        self.secrets = []  # tokens that were made for this scenario: shown nowhere
+        self._access = self._certificate = None
 
     # --- servers ---
 
@@ -61,6 +65,33 @@ class World:
             daemon.wait_listed()
         return daemon
 
+    def serve(self, wait=True, **more):
+        """The same, and CNI plugins may ask it."""
+        certificate = self.certificate
+        return self.start(wait, **dict({"UFMSYNC_LISTEN": "127.0.0.1:%d" % free_port(),
+                                        "UFMSYNC_TLS_CERT": certificate.cert, "UFMSYNC_TLS_KEY": certificate.key}, **more))
+
+    @property
+    def certificate(self):
+        """The service's, made once for all scenarios; one that wants to replace it makes its own."""
+        if self._certificate is None:
+            self._certificate = self.kube.service_certificate()
+        return self._certificate
+
+    @certificate.setter
+    def certificate(self, certificate):
+        self._certificate = certificate
+
+    @property
+    def access(self):
+        if self._access is None:
+            self._access = Access(self)
+        return self._access
+
+    def node(self, daemon, name="node1", **more):
+        """A node whose plugin asks this daemon."""
+        return Node(self, daemon, name, **more)
+
     def note_what_is_shown(self):
         """Everything of a daemon's that others can read besides its log: kept beside it, and searched for secrets."""
         shown = [self.client.call("GET", "%s/namespaces/%s/%s" % (group, namespace, kind))
@@ -83,6 +114,9 @@ class World:
             self.note_what_is_shown()
         except (Failed, OSError) as problem:
             problems.append(str(problem))
+        for plugin in self.plugins:
+            if plugin.child.poll() is None:
+                plugin.kill()
         for daemon in self.daemons:
             try:
                 if not daemon.killed:
