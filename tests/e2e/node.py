@@ -144,7 +144,7 @@ class Node:
         self.file = os.path.join(self.folder, "ufmsync.conf")
         self.settings = dict({"ca": "ca.crt", "token": "token", "serverName": SERVER_NAME, "node": name, "timeout": "70s",
                               "connectTimeout": "10s", "log": os.path.join(world.folder, "plugin.%s.log" % name)}, **more)
-        shutil.copy(world.certificate.ca, os.path.join(self.folder, "ca.crt"))
+        self.put_ca(world.certificate.ca)
         self.put_token(world.access.token(name) if token is None else token)
         self.ask(daemon)
         self.asserted = True  # an ADD's GUID must be listed when the delegate runs
@@ -155,6 +155,9 @@ class Node:
         self.settings.update(more)
         self.settings["server"] = "127.0.0.1:%d" % daemon.https
         write_whole(self.file, json.dumps({k: v for k, v in self.settings.items() if v is not None}))
+
+    def put_ca(self, path):
+        shutil.copy(path, os.path.join(self.folder, "ca.crt"))
 
     def put_token(self, token):
         write_whole(os.path.join(self.folder, "token"), token + "\n")
@@ -204,11 +207,14 @@ class Node:
             self.live.pop(who, None)
         if entry["command"] != "ADD":
             return
-        guid = given.get("guid", "")
-        if not GUID.fullmatch(guid) or config.get("runtimeConfig", {}).get("infinibandGUID") != guid:
-            raise Failed("the delegate got no GUID: %r %r" % (given, config.get("runtimeConfig")))
+        ours = os.path.basename(entry["parent"][0]) == "ufmsync"
         if given.get(CONFIGURED) != "configured":
-            raise Failed("the delegate is not told that it is configured: %r" % given)
+            if ours:
+                raise Failed("the delegate is not told that it is configured: %r" % given)
+            return  # multus itself started it before the pod was annotated, which ib-sriov refuses
+        guid, runtime = given.get("guid", ""), config.get("runtimeConfig", {}).get("infinibandGUID")
+        if not GUID.fullmatch(guid) or runtime not in ((guid,) if ours else (guid, None)):
+            raise Failed("the delegate got no GUID: %r %r" % (given, runtime))
         if guid in [other for key, other in self.live.items() if key != who]:
             raise Failed("GUID %s is given to %r though another interface has it: %r" % (guid, who, self.live))
         self.live[who] = guid
