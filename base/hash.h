@@ -4,7 +4,7 @@
 #include <stdint.h>
 
 /* A hash table whose links live inside their owners.  It grows by one bucket at a time (linear hashing), so that no
- * single insertion pays for a rehash of everything: whoever has one must never work long at a stretch.  It never shrinks. */
+ * single insertion pays for a rehash of everything: nobody may work long at a stretch.  It never shrinks. */
 struct hash_node {
 	struct hash_node *next;
 	uint64_t hash;
