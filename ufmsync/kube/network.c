@@ -122,7 +122,7 @@ static void read_config(struct network *network, const char *text)
 		return;
 	}
 	const char *name = json_str(config, "name", NULL);
-	if (name) {
+	if (name && *name) {
 		free(network->config_name);
 		network->config_name = mem_dup(name);
 	}
@@ -145,7 +145,9 @@ struct network *network_from_json(const json_t *object)
 	struct network *network = mem_alloc(sizeof *network);
 	network->namespace = mem_dup(namespace);
 	network->name = mem_dup(name);
-	network->config_name = mem_dup("");
+	const char *uid = json_str(object, "metadata", "uid", NULL);
+	network->uid = mem_dup(uid ? uid : "");
+	network->config_name = mem_dup(name);
 	const char *text = json_str(config, NULL);
 	if (text && *text)
 		read_config(network, text);
@@ -160,6 +162,7 @@ void network_free(struct network *network)
 		return;
 	free(network->namespace);
 	free(network->name);
+	free(network->uid);
 	free(network->problem);
 	free(network->pkey_text);
 	free(network->config_name);

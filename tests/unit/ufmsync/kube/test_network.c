@@ -81,7 +81,7 @@ static void test_other_networks_are_none_of_our_business(void **state)
 	for (size_t i = 0; i < array_length(configs); i++) {
 		struct network *network = network_of(configs[i]);
 		assert_int_equal(network->kind, NETWORK_OTHER);
-		assert_string_equal(network->config_name, "");
+		assert_string_equal(network->config_name, "ib");
 		network_free(network);
 	}
 	json_t *object = json_pack("{s:{s:s,s:s}}", "metadata", "namespace", "team", "name", "ib");
