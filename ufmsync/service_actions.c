@@ -232,7 +232,8 @@ static void act_event(struct service *service, const struct engine_action *actio
 {
 	struct kube_event event = {
 		.namespace = action->event.namespace,
-		.pod = action->event.name,
+		.network = action->event.network,
+		.name = action->event.name,
 		.uid = action->event.uid,
 		.warning = action->event.warning,
 		.reason = action->event.reason,
@@ -241,8 +242,10 @@ static void act_event(struct service *service, const struct engine_action *actio
 	};
 
 	kube_events_say(service->events, &event);
-	log_limited(&service->event_limit, 600, action->event.warning ? LOG_WARN : LOG_INFO, "POD_EVENT",
-		    LOG_FIELDS({ "namespace", event.namespace }, { "pod", event.pod }, { "reason", event.reason }),
+	log_limited(&service->event_limit, 600, action->event.warning ? LOG_WARN : LOG_INFO,
+		    event.network ? "NETWORK_EVENT" : "POD_EVENT",
+		    LOG_FIELDS({ "namespace", event.namespace }, { event.network ? "network" : "pod", event.name },
+			       { "reason", event.reason }),
 		    "%s", event.note);
 }
 

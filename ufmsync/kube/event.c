@@ -15,7 +15,7 @@ enum {
 	ENTRIES_MAX = 1000,
 	IN_FLIGHT_MAX = 8,
 	NOTE_MAX = 1024,
-	POD_IN_NAME_MAX = 220,      /* of 253 that a name may have */
+	ABOUT_IN_NAME_MAX = 220,    /* of 253 that a name may have */
 	COST_MS = 100,              /* one event of the budget: 10 a second */
 	BUDGET_MS = 100 * COST_MS,  /* the burst */
 	SERIES_MS = 10 * 60 * 1000, /* after so long without it, the same again is a new event */
@@ -36,7 +36,8 @@ struct entry {
 	struct kube_events *events;
 	TAILQ_ENTRY(entry) link;
 	uint64_t hash;
-	char *namespace, *pod, *uid, *reason, *note, *action;
+	bool network;
+	char *namespace, *about, *uid, *reason, *note, *action;
 	bool warning;
 	char *name; /* of the Event object */
 	bool created;
@@ -72,7 +73,7 @@ static void entry_free(struct entry *entry)
 	TAILQ_REMOVE(&events->entries, entry, link);
 	events->n--;
 	free(entry->namespace);
-	free(entry->pod);
+	free(entry->about);
 	free(entry->uid);
 	free(entry->reason);
 	free(entry->note);
@@ -93,6 +94,9 @@ static uint64_t hash_event(const struct kube_event *event, const char *note)
 {
 	uint64_t h = 0xcbf29ce484222325;
 
+	h = hash_text(h, event->network ? "network" : "pod");
+	h = hash_text(h, event->namespace);
+	h = hash_text(h, event->name);
 	h = hash_text(h, event->uid);
 	h = hash_text(h, event->reason);
 	return hash_text(h, note);
@@ -100,8 +104,10 @@ static uint64_t hash_event(const struct kube_event *event, const char *note)
 
 static bool is_same(const struct entry *entry, uint64_t hash, const struct kube_event *event, const char *note)
 {
-	return entry->hash == hash && strcmp(entry->uid, event->uid) == 0 &&
-	       strcmp(entry->reason, event->reason) == 0 && strcmp(entry->note, note) == 0;
+	return entry->hash == hash && entry->network == event->network &&
+	       strcmp(entry->namespace, event->namespace) == 0 && strcmp(entry->about, event->name) == 0 &&
+	       strcmp(entry->uid, event->uid) == 0 && strcmp(entry->reason, event->reason) == 0 &&
+	       strcmp(entry->note, note) == 0;
 }
 
 /* The entry of the same event, and, on the way, an end to those that nobody will say again. */
@@ -137,15 +143,15 @@ static bool make_room(struct kube_events *events)
 	return false;
 }
 
-/* "pod.17f0a3b2c4d5e6f7"; a cut may not leave a '-' or '.' at the seam. */
-static char *new_name(struct kube_events *events, const char *pod)
+/* "name.17f0a3b2c4d5e6f7"; a cut may not leave a '-' or '.' at the seam. */
+static char *new_name(struct kube_events *events, const char *about)
 {
-	size_t len = strnlen(pod, POD_IN_NAME_MAX);
+	size_t len = strnlen(about, ABOUT_IN_NAME_MAX);
 
-	while (len > 0 && strchr("-.", pod[len - 1]))
+	while (len > 0 && strchr("-.", about[len - 1]))
 		len--;
 	uint64_t unique = (uint64_t)loop_wall_ms() * 1000 + events->serial++ % 1000;
-	return mem_printf("%.*s.%016" PRIx64, (int)len, pod, unique);
+	return mem_printf("%.*s.%016" PRIx64, (int)len, about, unique);
 }
 
 static struct entry *entry_new(struct kube_events *events, const struct kube_event *event, const char *note,
@@ -157,13 +163,14 @@ static struct entry *entry_new(struct kube_events *events, const struct kube_eve
 		.events = events,
 		.hash = hash,
 		.namespace = mem_dup(event->namespace),
-		.pod = mem_dup(event->pod),
+		.network = event->network,
+		.about = mem_dup(event->name),
 		.uid = mem_dup(event->uid),
 		.reason = mem_dup(event->reason),
 		.note = mem_dup(note),
 		.action = mem_dup(event->action),
 		.warning = event->warning,
-		.name = new_name(events, event->pod),
+		.name = new_name(events, event->name),
 		.first_wall_ms = loop_wall_ms(),
 		.state = STATE_IDLE,
 	};
@@ -190,15 +197,22 @@ static char *dump_and_drop(json_t *object)
 	return text;
 }
 
+/* A uid that is not known is left out. */
+static json_t *regarding(const struct entry *entry)
+{
+	return json_pack("{s:s,s:s,s:s,s:s,s:s*}", "apiVersion", entry->network ? "k8s.cni.cncf.io/v1" : "v1", "kind",
+			 entry->network ? "NetworkAttachmentDefinition" : "Pod", "namespace", entry->namespace, "name",
+			 entry->about, "uid", entry->uid[0] ? entry->uid : NULL);
+}
+
 static char *creation(const struct entry *entry)
 {
 	return dump_and_drop(json_pack(
-		"{s:s,s:s,s:{s:s,s:s},s:o,s:s,s:s,s:s,s:s,s:{s:s,s:s,s:s,s:s,s:s},s:s,s:s}", "apiVersion",
-		"events.k8s.io/v1", "kind", "Event", "metadata", "name", entry->name, "namespace", entry->namespace,
-		"eventTime", micro_time(entry->first_wall_ms), "reportingController", entry->events->controller,
-		"reportingInstance", entry->events->instance, "action", entry->action, "reason", entry->reason,
-		"regarding", "apiVersion", "v1", "kind", "Pod", "namespace", entry->namespace, "name", entry->pod,
-		"uid", entry->uid, "note", entry->note, "type", entry->warning ? "Warning" : "Normal"));
+		"{s:s,s:s,s:{s:s,s:s},s:o,s:s,s:s,s:s,s:s,s:o,s:s,s:s}", "apiVersion", "events.k8s.io/v1", "kind",
+		"Event", "metadata", "name", entry->name, "namespace", entry->namespace, "eventTime",
+		micro_time(entry->first_wall_ms), "reportingController", entry->events->controller, "reportingInstance",
+		entry->events->instance, "action", entry->action, "reason", entry->reason, "regarding",
+		regarding(entry), "note", entry->note, "type", entry->warning ? "Warning" : "Normal"));
 }
 
 static char *repetition(const struct entry *entry)

@@ -33,7 +33,7 @@ static void say(const char *pod, const char *note)
 {
 	kube_events_say(events, &(struct kube_event){
 					.namespace = "team",
-					.pod = pod,
+					.name = pod,
 					.uid = "u-1",
 					.warning = true,
 					.reason = "BadPKey",
