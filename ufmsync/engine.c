@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "ufmsync/engine_state.h"
@@ -44,11 +45,12 @@ static void init_chains(struct engine *e)
 				      &e->decisions,   &e->pool_waiting,    &e->ring,
 				      &e->ring_remove, &e->writes[0].items, &e->writes[1].items,
 				      &e->lists,       &e->finished,        &e->due_partitions,
-				      &e->tombstones,  &e->foreigners,      &e->events };
+				      &e->tombstones,  &e->foreigners,      &e->events,
+				      &e->awaited,     &e->changed };
 	for (size_t i = 0; i < array_length(all); i++)
 		chain_init(all[i]);
 	struct hash *const tables[] = { &e->texts,   &e->nets_by_name, &e->spaces_by_name, &e->pods_by_uid,
-					&e->holders, &e->sightings,    &e->guid_waits };
+					&e->holders, &e->sightings,    &e->guid_waits,     &e->awaiters };
 	for (size_t i = 0; i < array_length(tables); i++)
 		hash_init(tables[i]);
 }
@@ -93,6 +95,7 @@ void engine_free(struct engine *e)
 {
 	if (!e)
 		return;
+	engine_await_free(e);
 	engine_pods_free(e);
 	engine_lists_free(e);
 	engine_strays_free(e);
@@ -109,6 +112,7 @@ void engine_free(struct engine *e)
 	hash_free(&e->holders);
 	hash_free(&e->sightings);
 	hash_free(&e->guid_waits);
+	hash_free(&e->awaiters);
 	wakes_free(&e->wakes);
 	free(e->by_pkey);
 	free(e->guids);
@@ -191,6 +195,7 @@ void engine_status(const struct engine *e, struct engine_status *status)
 		.blocked = e->n_blocked,
 		.pods = e->n_pods,
 		.networks = e->n_networks,
+		.ungated = e->n_ungated,
 		.orphans = e->strays[STRAY_ORPHAN],
 		.foreign = e->strays[STRAY_FOREIGN],
 		.missing = e->n_missing,
@@ -211,7 +216,52 @@ void engine_status(const struct engine *e, struct engine_status *status)
 					      : ENGINE_BRAKE_OFF;
 }
 
-static void view_of(struct attachment_view *view, const struct attachment *a)
+static bool all_listed(const struct attachment *a)
+{
+	for (unsigned i = 0; i < a->n_seats; i++)
+		if (a->seats[i].state != SEAT_LISTED)
+			return false;
+	return true;
+}
+
+/* The same rules by which it is published; and a membership that got lost shuts the gate until it is back. */
+static bool is_attachable(const struct engine *e, const struct attachment *a)
+{
+	if (attachment_is_over(a) || a->pod->gone)
+		return false;
+	if (e->phase == PHASE_FOLLOW)
+		return a->recorded;
+	if (e->phase != PHASE_RUN || !a->has_guid)
+		return false;
+	if (engine_broken(BREAK_ATTACH_EARLY))
+		return true;
+	/* A dead leader's last patch may still show that the pod got another one. */
+	if (!e->quiet_over && !a->published && !a->by_record)
+		return false;
+	return e->options.gate == ENGINE_GATE_ASSIGNED ||
+	       ((a->state == ATTACHMENT_MEMBER || a->state == ATTACHMENT_PUBLISHED) && all_listed(a));
+}
+
+/* Whether somebody must change something: the pod, the network, the namespace or our settings. */
+static bool is_refusal(const char *reason)
+{
+	static const char *const refusals[] = { "BadPKey", "PKeyNotAllowed", "NetworkUnreadable", "GUIDOutOfRange" };
+	for (size_t i = 0; reason && i < array_length(refusals); i++)
+		if (!strcmp(reason, refusals[i]))
+			return true;
+	return false;
+}
+
+/* Until it is decided it has none but its network's: what stands in the annotation then is only somebody's wish. */
+static const char *pkey_text_of(const struct attachment *a)
+{
+	const struct network *def = a->net->def;
+	if (a->has_guid || a->recorded)
+		return a->pkey_text ? a->pkey_text->s : NULL;
+	return def && def->has_pkey == NETWORK_PKEY_VALID ? def->pkey_text : NULL;
+}
+
+static void view_of(const struct engine *e, struct attachment_view *view, const struct attachment *a)
 {
 	const struct engine_pod *p = a->pod;
 	*view = (struct attachment_view){
@@ -222,13 +272,17 @@ static void view_of(struct attachment_view *view, const struct attachment *a)
 		.network_namespace = a->net->text,
 		.network_name = a->net->name,
 		.interface = a->interface ? a->interface->s : "",
+		.config_name = a->net->def ? a->net->def->config_name : "",
+		.pkey_text = pkey_text_of(a),
 		.source = (enum pod_source)a->source,
 		.index = a->index,
 		.state = (enum attachment_state)a->state,
 		.has_guid = a->has_guid,
 		.recorded = a->recorded || a->by_record,
+		.attachable = is_attachable(e, a),
 		.since = a->since,
 		.blocked_reason = a->blocked_reason,
+		.refused = is_refusal(a->blocked_reason),
 		.blocked_text = a->blocked_text,
 	};
 	if (!a->has_guid && !a->recorded)
@@ -242,25 +296,33 @@ static void view_of(struct attachment_view *view, const struct attachment *a)
 		};
 }
 
-static void each_in(const struct engine_pod *p, void (*visit)(void *aux, const struct attachment_view *view), void *aux)
+static void each_in(const struct engine *e, const struct engine_pod *p,
+		    void (*visit)(void *aux, const struct attachment_view *view), void *aux)
 {
 	for (const struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment_view view;
-		view_of(&view, container_of(at, struct attachment, in_pod));
+		view_of(e, &view, container_of(at, struct attachment, in_pod));
 		visit(aux, &view);
 	}
 }
 
-static void each_of(const struct chain *pods, void (*visit)(void *aux, const struct attachment_view *view), void *aux)
+static void each_of(const struct engine *e, const struct chain *pods,
+		    void (*visit)(void *aux, const struct attachment_view *view), void *aux)
 {
 	for (const struct chain *at = pods->next; at != pods; at = at->next)
-		each_in(container_of(at, struct engine_pod, in_pods), visit, aux);
+		each_in(e, container_of(at, struct engine_pod, in_pods), visit, aux);
 }
 
 void engine_each(const struct engine *e, void (*visit)(void *aux, const struct attachment_view *view), void *aux)
 {
-	each_of(&e->pods, visit, aux);
-	each_of(&e->gone_pods, visit, aux);
+	each_of(e, &e->pods, visit, aux);
+	each_of(e, &e->gone_pods, visit, aux);
+}
+
+const char *engine_pod_node(const struct engine *e, const char *uid)
+{
+	const struct engine_pod *p = engine_pod_find(e, uid);
+	return p ? p->node->s : NULL;
 }
 
 void engine_each_of_pod(const struct engine *e, const char *uid,
@@ -268,5 +330,5 @@ void engine_each_of_pod(const struct engine *e, const char *uid,
 {
 	const struct engine_pod *p = engine_pod_find(e, uid);
 	if (p)
-		each_in(p, visit, aux);
+		each_in(e, p, visit, aux);
 }

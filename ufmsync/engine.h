@@ -88,14 +88,16 @@ void engine_namespace_deleted(struct engine *engine, const char *name, int64_t n
 
 /* --- somebody waits for a pod (its CNI plugin) --- */
 
-/* From now on ENGINE_POD_CHANGED tells of each change of this pod's attachments, and what they wait for goes to the
- * front of the next request of its kind.  False: no such pod is known (nothing is remembered then).  Counted: as many
- * engine_await_no_more() end it; one for a pod that has gone meanwhile is fine. */
+/* From now on ENGINE_POD_CHANGED tells of each change of this pod's attachments (at times also when nothing that can be
+ * seen has changed), and what they wait to be joined goes with the next write of its kind, before the usual and behind
+ * what was awaited earlier.  False: no such pod is known (nothing is remembered then).  Counted, by uid: as many
+ * engine_await_no_more() end it, also of a pod that has gone meanwhile, which is told of again should it come back; one
+ * more than that is harmless. */
 bool engine_await(struct engine *engine, const char *uid, int64_t now);
 void engine_await_no_more(struct engine *engine, const char *uid);
 /* A pod that the watch has not shown yet was read for somebody who waits (taken over).  Nothing happens when it is known
- * already.  One that the watch never shows is read again (ENGINE_READ_POD), so that it does not stay for ever if it was
- * deleted meanwhile. */
+ * already, or was known and went a short while ago.  One that the watch has not shown yet is read again every ten seconds
+ * (ENGINE_READ_POD, of a follower too), so that it does not stay for ever if it was deleted meanwhile. */
 void engine_pod_found(struct engine *engine, struct pod *pod, int64_t now);
 
 /* --- leadership --- */
@@ -227,7 +229,7 @@ struct attachment_view {
 	bool has_guid; /* it holds the GUID */
 	bool recorded; /* a valid record of the pod names it; what a follower may answer from */
 	/* A CNI plugin may put the GUID on a VF now: as leader when the gate is open (by default: every membership is listed
-	 * at this moment), as follower when it is recorded. */
+	 * at this moment; never while a new leader is still reading), as follower when it is recorded. */
 	bool attachable;
 	struct guid guid; /* with either */
 	struct pkey_class memberships[RECORD_MEMBERSHIPS_MAX];

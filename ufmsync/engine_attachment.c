@@ -30,6 +30,8 @@ struct attachment *engine_attachment_new(struct engine *e, struct engine_pod *p,
 		a->seats[i].wake.kind = WAKE_SEAT;
 	}
 	e->n_attachments[a->state]++;
+	engine_net_live(e, net, 1);
+	engine_pod_tell(e, p);
 	return a;
 }
 
@@ -45,12 +47,16 @@ void engine_attachment_state(struct engine *e, struct attachment *a, enum attach
 {
 	if (a->state == to)
 		return;
+	bool was_over = attachment_is_over(a);
 	e->n_attachments[a->state]--;
 	e->n_attachments[to]++;
 	a->state = (uint8_t)to;
 	a->since = e->now;
 	if (to == ATTACHMENT_PUBLISHED || to == ATTACHMENT_LEAVING || to == ATTACHMENT_RESTING)
 		unpend(e, a);
+	if (!was_over && attachment_is_over(a))
+		engine_net_live(e, a->net, -1);
+	engine_pod_tell(e, a->pod);
 }
 
 /* --- waiting --- */
@@ -81,7 +87,10 @@ __attribute__((format(printf, 4, 0))) static bool set_reason(struct engine *e, s
 	if (!a->blocked_text || strcmp(a->blocked_text, text) != 0) {
 		free(a->blocked_text);
 		a->blocked_text = mem_dup(text);
+		engine_pod_tell(e, a->pod);
 	}
+	if (news)
+		engine_pod_tell(e, a->pod);
 	a->blocked_reason = reason;
 	if (!a->has_guid && !a->counted_blocked) {
 		a->counted_blocked = true;
@@ -120,6 +129,8 @@ static void uncount_blocked(struct engine *e, struct attachment *a)
 
 void engine_attachment_unblock(struct engine *e, struct attachment *a)
 {
+	if (a->blocked_reason)
+		engine_pod_tell(e, a->pod);
 	uncount_blocked(e, a);
 	free(a->blocked_text);
 	a->blocked_text = NULL;
@@ -214,6 +225,7 @@ void engine_attachment_reserve(struct engine *e, struct attachment *a, struct gu
 		seat_take(e, a, &a->seats[i]);
 	a->has_guid = true;
 	hash_add(&e->holders, &a->by_guid, hash_number(e->seed, guid.v));
+	engine_pod_tell(e, a->pod);
 	engine_strays_classify(e, guid);
 	engine_guid_block(e, guid);
 	for (unsigned i = 0; i < a->n_seats; i++)
@@ -267,6 +279,7 @@ void engine_attachment_displace(struct engine *e, struct attachment *a)
 	a->recorded = a->by_record = a->published = a->used = false;
 	a->n_seats = 0;
 	engine_attachment_state(e, a, ATTACHMENT_WANTED);
+	engine_pod_tell(e, a->pod);
 	engine_strays_classify(e, a->guid);
 }
 
@@ -437,6 +450,9 @@ void engine_attachment_free(struct engine *e, struct attachment *a)
 	if (held)
 		let_go_of_guid(e, a);
 	unpend(e, a);
+	if (!attachment_is_over(a))
+		engine_net_live(e, a->net, -1);
+	engine_pod_tell(e, p);
 	engine_net_drop(e, a->net);
 	engine_text_drop(e, a->interface);
 	engine_text_drop(e, a->pkey_text);

@@ -30,6 +30,9 @@ enum engine_break {
 	BREAK_VANISHED_IS_SURE,      /* a pod that left the watch is over without asking and without the long rest */
 	BREAK_LISTS_PILE_UP,         /* a PKey is listed again while its list is under way */
 	BREAK_FOREIGN_AGAIN,         /* what another writer put back is removed again */
+	BREAK_ATTACH_EARLY,          /* a GUID may be put on a VF before the fabric manager lists it */
+	BREAK_FORGET_TO_TELL,        /* somebody who waits is not told of a change */
+	BREAK_FOUND_IS_SURE,         /* a pod that the watch never showed is not read again */
 	BREAK_COUNT
 };
 

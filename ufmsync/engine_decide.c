@@ -362,6 +362,7 @@ void engine_claim_record(struct engine *e, struct attachment *a)
 	if (!ok) {
 		a->recorded = false;
 		a->n_seats = 0;
+		engine_pod_tell(e, a->pod);
 		return;
 	}
 	a->by_record = a->used = true;
@@ -415,6 +416,7 @@ void engine_network_changed(struct engine *e, struct attachment *a)
 {
 	if (attachment_is_over(a))
 		return;
+	engine_pod_tell(e, a->pod);
 	if (!a->has_guid && a->net->other && !a->recorded) {
 		a->net->let_go = true;
 		engine_attachment_end(e, a, false);

@@ -135,6 +135,7 @@ static void put_back(struct engine *e, struct seat *seat)
 	seat->missing = true;
 	engine_seat_join(e, seat);
 	engine_attachment_settle(e, a);
+	engine_pod_tell(e, a->pod);
 }
 
 static void found(struct engine *e, struct seat *seat)
@@ -153,6 +154,7 @@ static void found(struct engine *e, struct seat *seat)
 		e->n_missing--;
 	seat->missing = false;
 	engine_attachment_settle(e, seat_attachment(seat));
+	engine_pod_tell(e, seat_attachment(seat)->pod);
 }
 
 /* It was accepted, or perhaps, and the list does not show it so: ask again for a while, then send again. */

@@ -76,6 +76,41 @@ static void net_dirty(struct engine *e, struct net *net)
 		chain_append(&e->dirty_nets, &net->in_dirty);
 }
 
+/* --- networks that let pods start before they are members --- */
+
+static void net_look_ungated(struct engine *e, struct net *net)
+{
+	bool open = net->def && net->def->kind == NETWORK_IB && !net->def->gated;
+	if (!open)
+		net->said_ungated = false;
+	if (net->ungated != (open && net->live))
+		e->n_ungated = net->ungated ? e->n_ungated - 1 : e->n_ungated + 1;
+	net->ungated = open && net->live;
+	if (!net->ungated || net->said_ungated || e->phase != PHASE_RUN)
+		return;
+	net->said_ungated = true;
+	engine_say_network(
+		e, net, "UngatedNetwork",
+		"pods of this network start without waiting for their GUID and their membership: set "
+		"\"ibKubernetesEnabled\": true in its ib-sriov config, or put a plugin of type ufmsync around "
+		"it");
+}
+
+void engine_net_live(struct engine *e, struct net *net, int by)
+{
+	net->live += (uint32_t)by;
+	if (net->live <= 1)
+		net_look_ungated(e, net);
+}
+
+void engine_networks_lead(struct engine *e)
+{
+	for (struct chain *at = e->nets.next; at != &e->nets; at = at->next)
+		net_look_ungated(e, container_of(at, struct net, in_nets));
+}
+
+/* --- definitions --- */
+
 static void net_define(struct engine *e, struct net *net, struct network *def, bool other)
 {
 	if (net->def) {
@@ -90,6 +125,8 @@ static void net_define(struct engine *e, struct net *net, struct network *def, b
 		net->let_go = false;
 		e->list_pods = true;
 	}
+	net_look_ungated(e, net);
+	engine_await_network(e, net);
 	net_dirty(e, net);
 	net_release(e, net);
 }
@@ -97,6 +134,15 @@ static void net_define(struct engine *e, struct net *net, struct network *def, b
 static bool same_text(const char *a, const char *b)
 {
 	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* The same again, or made anew with the same content. */
+static void net_same(struct net *net, struct network *again)
+{
+	char *uid = net->def->uid;
+	net->def->uid = again->uid;
+	again->uid = uid;
+	network_free(again);
 }
 
 static bool same_definition(const struct network *a, const struct network *b)
@@ -112,13 +158,15 @@ void engine_network_applied(struct engine *e, struct network *network, int64_t n
 	struct net *net = net_find_or_make(e, network->namespace, network->name);
 	net->mark = e->nets_sync.mark;
 	bool other = network->kind == NETWORK_OTHER;
-	if ((other && net->other) || (!other && net->def && same_definition(net->def, network))) {
-		network_free(network);
+	if (!other && net->def && same_definition(net->def, network)) {
+		net_same(net, network);
 		return;
 	}
 	if (other) {
 		network_free(network);
 		network = NULL;
+		if (net->other)
+			return;
 	}
 	net_define(e, net, network, other);
 }

@@ -7,7 +7,7 @@
 
 /* Pods: their coming, changing and going. */
 
-enum { GONE_GRACE_MS = 10000, READ_FIRST_MS = 1000, READ_MOST_MS = 60000 };
+enum { GONE_GRACE_MS = 10000, READ_FIRST_MS = 1000, READ_MOST_MS = 60000, PROVISIONAL_MS = 10000 };
 
 /* --- the table of pods --- */
 
@@ -38,6 +38,7 @@ static struct engine_pod *pod_new(struct engine *e, const struct pod *pod)
 	chain_append(&e->pods, &p->in_pods);
 	hash_add(&e->pods_by_uid, &p->by_uid, hash_text(e->seed, pod->uid));
 	e->n_pods++;
+	engine_await_known(e, p);
 	return p;
 }
 
@@ -51,6 +52,8 @@ static void pod_unlist(struct engine *e, struct engine_pod *p)
 {
 	if (p->gone)
 		return;
+	engine_await_gone(e, p);
+	e->gone[e->gone_at++ % GONE_MAX] = p->by_uid.hash;
 	p->gone = true;
 	skip(&e->vanish_at, &p->in_pods);
 	skip(&e->phase_at, &p->in_pods);
@@ -150,6 +153,7 @@ static bool none_of_ours(struct engine *e, const struct pod *pod)
 	return !ours;
 }
 
+/* By a watch or a list, or it was read. */
 static void pod_seen(struct engine *e, struct pod *pod)
 {
 	struct engine_pod *p = engine_pod_find(e, pod->uid);
@@ -190,12 +194,51 @@ static void pod_seen(struct engine *e, struct pod *pod)
 void engine_pod_applied(struct engine *e, struct pod *pod, int64_t now)
 {
 	engine_touch(e, now);
+	struct engine_pod *p = engine_pod_find(e, pod->uid);
+	if (p)
+		p->provisional = false;
 	pod_seen(e, pod);
+}
+
+/* --- read for somebody who waits --- */
+
+static bool is_lately_gone(const struct engine *e, const char *uid)
+{
+	uint64_t hash = hash_text(e->seed, uid);
+	for (size_t i = 0; i < GONE_MAX && i < e->gone_at; i++)
+		if (e->gone[i] == hash)
+			return true;
+	return false;
+}
+
+/* Until the watch shows it, it may have been deleted before the watch began to look: it is read again and again. */
+static void read_again_later(struct engine *e, struct engine_pod *p)
+{
+	p->provisional = true;
+	if (!engine_broken(BREAK_FOUND_IS_SURE))
+		wake_sooner(&e->wakes, &p->wake, e->now + PROVISIONAL_MS);
+}
+
+void engine_pod_found(struct engine *e, struct pod *pod, int64_t now)
+{
+	engine_touch(e, now);
+	if (engine_pod_find(e, pod->uid) || is_lately_gone(e, pod->uid)) {
+		pod_free(pod);
+		return;
+	}
+	char *uid = mem_dup(pod->uid);
+	pod_seen(e, pod);
+	struct engine_pod *p = engine_pod_find(e, uid);
+	if (p)
+		read_again_later(e, p);
+	free(uid);
 }
 
 static void pod_vanished(struct engine *e, struct engine_pod *p)
 {
-	if (e->phase == PHASE_FOLLOW || engine_broken(BREAK_VANISHED_IS_SURE)) {
+	if (p->provisional) {
+		engine_pod_want_read(e, p); /* a list may be older than the read that found it */
+	} else if (e->phase == PHASE_FOLLOW || engine_broken(BREAK_VANISHED_IS_SURE)) {
 		engine_pod_over(e, p, false);
 	} else {
 		p->vanished = true;
@@ -246,7 +289,9 @@ void engine_pod_start_request(struct engine *e, struct engine_pod *p, struct eng
 
 bool engine_next_read(struct engine *e, struct engine_action *action)
 {
-	if (e->phase != PHASE_RUN || e->reads >= READS_MAX || chain_empty(&e->work[WORK_READ]))
+	/* A follower reads what it knows provisionally, and nothing else waits to be read then. */
+	if ((e->phase != PHASE_RUN && e->phase != PHASE_FOLLOW) || e->reads >= READS_MAX ||
+	    chain_empty(&e->work[WORK_READ]))
 		return false;
 	struct engine_pod *p = container_of(e->work[WORK_READ].next, struct engine_pod, in_work);
 	action->kind = ENGINE_READ_POD;
@@ -276,7 +321,7 @@ static struct engine_pod *take_request(struct engine *e, uint64_t id)
 
 static void read_gone(struct engine *e, struct engine_pod *p, bool vanished)
 {
-	if (vanished) {
+	if (vanished || p->provisional) {
 		engine_pod_over(e, p, true);
 		return;
 	}
@@ -303,9 +348,11 @@ void engine_pod_read(struct engine *e, uint64_t id, enum engine_read how, struct
 	switch (how) {
 	case ENGINE_READ_FOUND:
 		p->read_failures = vanished ? p->read_failures + (p->read_failures < 20) : 0;
-		bool over = pod->finished || engine_broken(BREAK_RELEASE_TERMINATING);
+		bool over = pod->finished || engine_broken(BREAK_RELEASE_TERMINATING), provisional = p->provisional;
 		pod_seen(e, pod);
-		if (!vanished || over)
+		if (!over && provisional)
+			read_again_later(e, p);
+		if (!vanished || over || provisional)
 			return;
 		/* It is there although the watch says it is not: ask until they agree. */
 		p->vanished = true;

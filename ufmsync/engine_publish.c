@@ -379,6 +379,6 @@ void engine_patch_done(struct engine *e, uint64_t id, enum engine_patched how, c
 		engine_pod_set_work(e, p, WORK_REVIEW);
 		break;
 	}
-	if (vanished)
+	if (vanished || (p->provisional && p->need_read))
 		engine_pod_want_read(e, p); /* it waited for this answer */
 }

@@ -37,7 +37,8 @@ struct partition *engine_partition(struct engine *e, struct pkey pkey)
 		queue->partition = partition;
 		queue->kind = (uint8_t)kind;
 		queue->wake.kind = WAKE_QUEUE;
-		chain_init(&queue->items);
+		for (int lane = 0; lane < LANES; lane++)
+			chain_init(&queue->lanes[lane]);
 		chain_init(&queue->in_ring);
 	}
 	chain_append(&e->partitions, &partition->in_partitions);
@@ -76,13 +77,40 @@ void engine_queue_count(struct engine *e, struct queue *queue, int by)
 		engine_queue_quit(e, queue);
 }
 
-void engine_queue_push(struct engine *e, struct queue *queue, struct chain *link, bool front)
+struct chain *engine_queue_first(const struct queue *queue)
+{
+	for (int lane = 0; lane < LANES; lane++)
+		if (!chain_empty(&queue->lanes[lane]))
+			return queue->lanes[lane].next;
+	return NULL;
+}
+
+void engine_queue_served(struct engine *e, struct queue *queue)
+{
+	queue->jump = queue->jump == JUMP_DONE ? JUMP_SPENT : JUMP_NOT;
+	engine_queue_quit(e, queue);
+	engine_queue_enter(e, queue);
+}
+
+/* Behind those that have jumped before it. */
+static void queue_jump(struct engine *e, struct queue *queue)
+{
+	if (queue->jump != JUMP_NOT || !chain_linked(&queue->in_ring))
+		return;
+	struct chain *ring = ring_of(e, queue), *at = ring;
+	while (at->next != ring && container_of(at->next, struct queue, in_ring)->jump == JUMP_DONE)
+		at = at->next;
+	queue->jump = JUMP_DONE;
+	if (at->next == &queue->in_ring)
+		return;
+	chain_remove(&queue->in_ring);
+	chain_insert(at, &queue->in_ring);
+}
+
+void engine_queue_push(struct engine *e, struct queue *queue, struct chain *link, enum lane lane)
 {
 	assert(!chain_linked(link));
-	if (front)
-		chain_insert(&queue->items, link);
-	else
-		chain_append(&queue->items, link);
+	chain_append(&queue->lanes[lane], link);
 	engine_queue_count(e, queue, 1);
 	engine_queue_enter(e, queue);
 }
@@ -138,10 +166,14 @@ void engine_seat_hold_back(struct engine *e, struct seat *seat)
 				guid_format(guid, a->guid));
 }
 
-static void seat_push(struct engine *e, struct seat *seat, bool front)
+static void seat_push(struct engine *e, struct seat *seat)
 {
 	struct queue *queue = engine_queue_of(seat);
-	engine_queue_push(e, queue, &seat->in_queue, front);
+	bool hurried = seat_attachment(seat)->pod->awaited;
+	seat->lane = hurried ? LANE_HURRIED : LANE_USUAL;
+	engine_queue_push(e, queue, &seat->in_queue, (enum lane)seat->lane);
+	if (hurried)
+		queue_jump(e, queue);
 	if (queue->failures)
 		engine_attachment_hold(e, seat_attachment(seat), "FabricUnavailable",
 				       "writes to this PKey fail; tried again later");
@@ -157,7 +189,33 @@ void engine_seat_join(struct engine *e, struct seat *seat)
 	if (engine_seat_held_back(e, seat))
 		engine_seat_hold_back(e, seat);
 	else
-		seat_push(e, seat, false);
+		seat_push(e, seat);
+}
+
+/* Where it stands among those of a write that failed it stays: their order finds the one to blame, and they are first as
+ * it is. */
+void engine_seat_hurry(struct engine *e, struct seat *seat)
+{
+	if (seat->state != SEAT_JOIN_QUEUED || !chain_linked(&seat->in_queue))
+		return;
+	struct queue *queue = engine_queue_of(seat);
+	if (seat->lane == LANE_USUAL) {
+		chain_remove(&seat->in_queue);
+		chain_append(&queue->lanes[LANE_HURRIED], &seat->in_queue);
+		seat->lane = LANE_HURRIED;
+	}
+	queue_jump(e, queue);
+}
+
+/* The last of them first, so that they keep their order. */
+void engine_seat_again(struct engine *e, struct seat *seat)
+{
+	struct queue *queue = engine_queue_of(seat);
+	assert(!chain_linked(&seat->in_queue));
+	seat->lane = LANE_AGAIN;
+	chain_insert(&queue->lanes[LANE_AGAIN], &seat->in_queue);
+	engine_queue_count(e, queue, 1);
+	engine_queue_enter(e, queue);
 }
 
 void engine_seat_leave(struct engine *e, struct seat *seat)
@@ -166,13 +224,14 @@ void engine_seat_leave(struct engine *e, struct seat *seat)
 		return;
 	seat->state = SEAT_LEAVE_QUEUED;
 	seat->denials = 0;
-	engine_queue_push(e, engine_queue_of(seat), &seat->in_queue, false);
+	seat->lane = LANE_USUAL;
+	engine_queue_push(e, engine_queue_of(seat), &seat->in_queue, LANE_USUAL);
 }
 
 void engine_stray_remove(struct engine *e, struct stray *stray)
 {
 	stray->state = STRAY_QUEUED;
-	engine_queue_push(e, &stray->partition->queues[QUEUE_REMOVE], &stray->in_queue, false);
+	engine_queue_push(e, &stray->partition->queues[QUEUE_REMOVE], &stray->in_queue, LANE_USUAL);
 }
 
 void engine_stray_unqueue(struct engine *e, struct stray *stray)

@@ -11,6 +11,7 @@ void engine_lead(struct engine *e, int64_t quiet_until, bool settled, int64_t no
 	if (e->phase != PHASE_FOLLOW)
 		return;
 	e->phase = PHASE_SYNC;
+	engine_tell_all(e);
 	e->quiet_until = quiet_until;
 	e->settled = settled;
 	e->list_pods = true; /* what a predecessor wrote last may not have come through the watch yet */
@@ -60,6 +61,8 @@ static void next_phase(struct engine *e)
 	default:
 		e->phase = PHASE_RUN;
 		e->phase_at = NULL;
+		engine_networks_lead(e);
+		engine_tell_all(e);
 		if (!e->strays[STRAY_ORPHAN])
 			e->settled = true;
 		engine_strays_listed_all(e);
@@ -105,5 +108,9 @@ void engine_start_work(struct engine *e, size_t *budget)
 		e->phase_at = e->phase_at->next;
 		--*budget;
 		visit(e, p, budget);
+	}
+	if (!e->quiet_over && e->phase == PHASE_RUN && (e->now >= e->quiet_until || engine_broken(BREAK_NO_QUIET))) {
+		e->quiet_over = true;
+		engine_tell_all(e);
 	}
 }

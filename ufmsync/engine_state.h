@@ -56,8 +56,11 @@ struct net {
 	struct network *def;   /* NULL: not defined, or of a kind that is none of our business */
 	bool other;            /* defined, none of our business */
 	bool let_go;           /* pods that name it were let go when it was none of our business */
-	uint32_t refs;
+	uint32_t refs, live;   /* live: attachments that are not over */
+	bool ungated;          /* counted in engine.n_ungated: in use, and it lets pods start early */
+	bool said_ungated;
 	uint64_t mark;
+	uint64_t change;  /* number of the last change of its definition that somebody who waits may see */
 	const char *name; /* behind the namespace in `text` */
 	char text[];
 };
@@ -99,6 +102,7 @@ struct seat {
 	uint8_t state, number; /* number: its place in the attachment */
 	uint8_t denials;       /* lists that did not show what was accepted */
 	uint8_t refusals;
+	uint8_t lane; /* enum lane, while it is in a queue */
 	bool limited, index0;
 	bool right[2];  /* that list showed the right membership and index0 */
 	bool maybe;     /* may be listed: a join was sent, or it was seen */
@@ -174,21 +178,35 @@ struct engine_pod {
 	bool repairing : 1; /* somebody overwrote what we published: written again after a while */
 	bool refused : 1;   /* its last patch was refused, and it did not change since */
 	bool said_refused : 1;
-	bool stands : 1;     /* the annotation says what is decided, as far as we know */
-	bool seen_again : 1; /* it came again while its patch was under way */
-	char text[];         /* uid, NUL, name */
+	bool stands : 1;      /* the annotation says what is decided, as far as we know */
+	bool seen_again : 1;  /* it came again while its patch was under way */
+	bool awaited : 1;     /* there is an awaiter */
+	bool provisional : 1; /* read for somebody who waits, never shown by the watch */
+	char text[];          /* uid, NUL, name */
 };
 
 enum queue_kind { QUEUE_JOIN, QUEUE_LEAVE = 4, QUEUE_REMOVE, QUEUES }; /* four join classes: limited * 2 + index0 */
 
+/* In the order in which they are served, each first in, first out. */
+enum lane {
+	LANE_AGAIN,   /* of a write that failed; those suspected stand here */
+	LANE_HURRIED, /* somebody waits for their pod */
+	LANE_USUAL,
+	LANES
+};
+
+/* A queue somebody waits for jumps to the front of the ring, but not again before it was served where it stood: so every
+ * other one is overtaken once a round, at most. */
+enum jump { JUMP_NOT, JUMP_DONE, JUMP_SPENT };
+
 struct queue {
-	struct chain items; /* seats, or strays in QUEUE_REMOVE */
+	struct chain lanes[LANES]; /* seats, or strays in QUEUE_REMOVE */
 	struct chain in_ring;
 	struct wake wake; /* after a failure */
 	size_t n;
 	uint16_t limit;    /* GUIDs its next write may hold; 0: the usual number */
 	uint16_t suspects; /* at its front, one of which made a write fail */
-	uint8_t failures, kind;
+	uint8_t failures, kind, jump;
 	struct partition *partition;
 };
 
@@ -261,12 +279,13 @@ struct guid_wait {
 
 struct event {
 	struct chain in_events;
-	bool warning;
+	bool network, warning;
 	const char *reason;
 	char *namespace, *name, *uid, *text;
 };
 
 enum { LISTS_MAX = 4, READS_MAX = 32, EVENTS_MAX = 10000, STRAYS_MAX = 1000000, TOMBSTONES_MAX = 10000 };
+enum { GONE_MAX = 4096 };
 enum { STRAYS_OF_GUID_MAX = 256, KEPT_BYTES_MAX = 32 << 20, SLICE = 1000 };
 
 /* What a step weighs in a slice: about a microsecond each. */
@@ -286,13 +305,14 @@ struct engine {
 	int64_t since_max; /* largest record `since` ever seen or issued */
 	bool touched;      /* a fact came in since engine_next() was last asked */
 
-	struct hash texts, nets_by_name, spaces_by_name, pods_by_uid, holders, sightings, guid_waits;
+	struct hash texts, nets_by_name, spaces_by_name, pods_by_uid, holders, sightings, guid_waits, awaiters;
 	struct chain nets, spaces, pods, gone_pods, partitions;
 	struct partition **by_pkey; /* PKEY_COUNT of them */
 	struct wakes wakes;
 
 	enum engine_phase phase;
 	int64_t quiet_until;
+	bool quiet_over; /* a dead leader's writes have all landed */
 	bool was_settled, settled, latched;
 	uint64_t confirmed_orphans; /* how many there were when the operator confirmed */
 	uint32_t epoch;             /* of confirmations */
@@ -350,13 +370,22 @@ struct engine {
 	uint64_t in_range; /* of the last complete list */
 	bool stray_overflow;
 	struct chain tombstones, foreigners;
+	uint64_t n_ungated;
 	uint64_t done_joins, done_leaves, done_lists, done_patches;
 
 	struct chain events;
 	size_t n_events;
 
+	struct chain awaited, changed;
+	struct chain *await_at; /* walk over who waits after a network changed; NULL: none */
+	uint64_t net_changes;
+	uint64_t tellings;       /* counted only when broken on purpose */
+	uint64_t gone[GONE_MAX]; /* hashes of the uids of pods that went last */
+	size_t gone_at;
+
 	/* Borrowed to the caller until the next call. */
 	struct event *said;
+	char *told;
 	struct guid *guids;
 	struct pod_publication *publications;
 	char *record;
@@ -369,7 +398,9 @@ void engine_text_drop(struct engine *e, struct text *text);
 
 /* engine_networks.c: networks, namespaces, and what they allow */
 struct net *engine_net_get(struct engine *e, const char *namespace, const char *name);
-void engine_net_drop(struct engine *e, struct net *net); /* one reference less */
+void engine_net_drop(struct engine *e, struct net *net);         /* one reference less */
+void engine_net_live(struct engine *e, struct net *net, int by); /* so many more attachments use it */
+void engine_networks_lead(struct engine *e);                     /* what is to be said of networks may be said now */
 void engine_networks_work(struct engine *e, size_t *budget);
 struct space *engine_space_get(struct engine *e, const char *name);
 void engine_space_leave(struct engine *e, struct engine_pod *p);
@@ -442,11 +473,15 @@ struct partition *engine_partition(struct engine *e, struct pkey pkey);
 void engine_queue_enter(struct engine *e, struct queue *queue); /* into the ring, if it may be served */
 void engine_queue_quit(struct engine *e, struct queue *queue);
 void engine_queue_count(struct engine *e, struct queue *queue, int by);
-void engine_queue_push(struct engine *e, struct queue *queue, struct chain *link, bool front);
-void engine_queue_pause(struct engine *e, struct queue *queue); /* one failure more */
+void engine_queue_push(struct engine *e, struct queue *queue, struct chain *link, enum lane lane);
+struct chain *engine_queue_first(const struct queue *queue);     /* NULL: empty */
+void engine_queue_served(struct engine *e, struct queue *queue); /* the next turn is somebody else's */
+void engine_queue_pause(struct engine *e, struct queue *queue);  /* one failure more */
 struct queue *engine_queue_of(const struct seat *seat);
 void engine_seat_join(struct engine *e, struct seat *seat);
 void engine_seat_leave(struct engine *e, struct seat *seat);
+void engine_seat_hurry(struct engine *e, struct seat *seat); /* somebody waits for its pod */
+void engine_seat_again(struct engine *e, struct seat *seat); /* its write failed: first in its queue */
 void engine_seat_unqueue(struct engine *e, struct seat *seat);
 bool engine_seat_held_back(const struct engine *e, const struct seat *seat);
 void engine_seat_hold_back(struct engine *e, struct seat *seat);
@@ -490,9 +525,26 @@ bool engine_is_included(const struct engine *e, const struct attachment *a); /* 
 void engine_publish_work(struct engine *e, size_t *budget);
 bool engine_next_patch(struct engine *e, struct engine_action *action);
 
+/* engine_await.c: pods that somebody waits for */
+void engine_pod_tell_now(struct engine *e, const struct engine_pod *p);
+/* Something that can be seen of it has changed. */
+static inline void engine_pod_tell(struct engine *e, const struct engine_pod *p)
+{
+	if (p->awaited)
+		engine_pod_tell_now(e, p);
+}
+void engine_tell_all(struct engine *e);
+void engine_await_known(struct engine *e, struct engine_pod *p);
+void engine_await_gone(struct engine *e, struct engine_pod *p);
+void engine_await_network(struct engine *e, struct net *net); /* its definition has changed */
+void engine_await_work(struct engine *e, size_t *budget);
+bool engine_next_changed(struct engine *e, struct engine_action *action);
+void engine_await_free(struct engine *e);
+
 /* engine_work.c: what is done in slices, and what is handed out */
 void engine_say(struct engine *e, const struct engine_pod *p, bool warning, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
+void engine_say_network(struct engine *e, const struct net *net, const char *reason, const char *text); /* a warning */
 void engine_touch(struct engine *e, int64_t now); /* a fact came in */
 void engine_events_free(struct engine *e);
 

@@ -27,24 +27,46 @@ static void event_free(struct event *event)
 	free(event);
 }
 
+static struct event *event_new(struct engine *e, const char *reason, const char *text)
+{
+	struct event *event = mem_alloc(sizeof *event);
+	event->reason = reason;
+	event->text = mem_dup(text);
+	chain_append(&e->events, &event->in_events);
+	e->n_events++;
+	return event;
+}
+
+static bool may_say(const struct engine *e)
+{
+	return e->n_events < EVENTS_MAX && e->phase != PHASE_FOLLOW;
+}
+
 void engine_say(struct engine *e, const struct engine_pod *p, bool warning, const char *reason, const char *format, ...)
 {
-	if (e->n_events >= EVENTS_MAX || e->phase == PHASE_FOLLOW)
+	if (!may_say(e))
 		return;
 	char text[1024];
 	va_list args;
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
-	struct event *event = mem_alloc(sizeof *event);
+	struct event *event = event_new(e, reason, text);
 	event->warning = warning;
-	event->reason = reason;
 	event->namespace = mem_dup(p->space->name);
 	event->name = mem_dup(p->name);
 	event->uid = mem_dup(p->text);
-	event->text = mem_dup(text);
-	chain_append(&e->events, &event->in_events);
-	e->n_events++;
+}
+
+void engine_say_network(struct engine *e, const struct net *net, const char *reason, const char *text)
+{
+	if (!may_say(e))
+		return;
+	struct event *event = event_new(e, reason, text);
+	event->network = event->warning = true;
+	event->namespace = mem_dup(net->text);
+	event->name = mem_dup(net->name);
+	event->uid = mem_dup(net->def->uid);
 }
 
 static bool next_event(struct engine *e, struct engine_action *action)
@@ -56,6 +78,7 @@ static bool next_event(struct engine *e, struct engine_action *action)
 	e->n_events--;
 	e->said = event;
 	action->kind = ENGINE_EVENT;
+	action->event.network = event->network;
 	action->event.namespace = event->namespace;
 	action->event.name = event->name;
 	action->event.uid = event->uid;
@@ -79,7 +102,7 @@ void engine_events_free(struct engine *e)
 
 static void pod_woken(struct engine *e, struct engine_pod *p)
 {
-	if (p->vanished || p->need_read)
+	if (p->vanished || p->need_read || p->provisional)
 		engine_pod_want_read(e, p);
 	else
 		engine_pod_set_work(e, p, WORK_REVIEW);
@@ -129,6 +152,7 @@ static void work(struct engine *e)
 		woken(e, wake);
 	engine_pods_work(e, &budget);
 	engine_networks_work(e, &budget);
+	engine_await_work(e, &budget);
 	engine_lists_work(e, &budget);
 	engine_start_work(e, &budget);
 	engine_decide_work(e, &budget);
@@ -141,10 +165,12 @@ bool engine_next(struct engine *e, int64_t now, struct engine_action *action)
 	engine_touch(e, now);
 	event_free(e->said);
 	e->said = NULL;
+	free(e->told);
+	e->told = NULL;
 	*action = (struct engine_action){ 0 };
 	work(e);
-	if (engine_next_write(e, action) || engine_next_list(e, action) || engine_next_patch(e, action) ||
-	    engine_next_read(e, action))
+	if (engine_next_write(e, action) || engine_next_list(e, action) || engine_next_changed(e, action) ||
+	    engine_next_patch(e, action) || engine_next_read(e, action))
 		return true;
 	if (e->list_pods) {
 		e->list_pods = false;

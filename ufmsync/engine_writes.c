@@ -46,8 +46,7 @@ static struct guid take_seat(const struct engine *e, struct seat *seat)
 static void fill_write(struct engine *e, struct write *write, struct queue *queue)
 {
 	size_t limit = batch_limit(e, queue);
-	while (write->n < limit && !chain_empty(&queue->items)) {
-		struct chain *link = queue->items.next;
+	for (struct chain *link; write->n < limit && (link = engine_queue_first(queue));) {
 		chain_remove(link);
 		engine_queue_count(e, queue, -1);
 		if (queue->kind == QUEUE_REMOVE) {
@@ -69,9 +68,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 		chain_append(&write->items, link);
 		write->n++;
 	}
-	/* The next turn is somebody else's. */
-	engine_queue_quit(e, queue);
-	engine_queue_enter(e, queue);
+	engine_queue_served(e, queue);
 }
 
 static struct pkey_class class_of(const struct queue *queue)
@@ -172,7 +169,7 @@ static void seat_again(struct engine *e, struct seat *seat)
 	} else {
 		seat->state = SEAT_JOIN_QUEUED;
 	}
-	engine_queue_push(e, engine_queue_of(seat), &seat->in_queue, true);
+	engine_seat_again(e, seat);
 }
 
 static void seat_accepted(struct engine *e, struct seat *seat, bool uncertain)

@@ -261,7 +261,15 @@ bool sim_rules_recorded(const struct sim *sim, const struct sim_pod *pod, struct
 static void note_event(struct sim *sim, const struct engine_action *action)
 {
 	struct sim_rules *rules = sim->rules;
-	const struct sim_pod *pod = sim_api_pod_of_uid(sim->api, action->event.uid);
+	const struct sim_pod *pod;
+
+	if (action->event.network) {
+		if (!sim_api_find_network(sim->api, action->event.namespace, action->event.name))
+			sim_fail(sim, "event form", "an Event for a network that never was: %s/%s",
+				 action->event.namespace, action->event.name);
+		return;
+	}
+	pod = sim_api_pod_of_uid(sim->api, action->event.uid);
 
 	if (!pod) {
 		sim_fail(sim, "event form", "an Event for a pod that never was: %s", action->event.uid);

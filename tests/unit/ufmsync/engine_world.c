@@ -358,8 +358,8 @@ void world_network(struct world *world, const char *name, const char *config)
 		engine_network_deleted(world->engine, namespace, slash + 1, world->now);
 		return;
 	}
-	json_t *object = json_pack("{s:{s:s,s:s},s:{s:s}}", "metadata", "namespace", namespace, "name", slash + 1,
-				   "spec", "config", config);
+	json_t *object = json_pack("{s:{s:s,s:s,s:s},s:{s:s}}", "metadata", "namespace", namespace, "name", slash + 1,
+				   "uid", "uid-net", "spec", "config", config);
 	struct network *network = network_from_json(object);
 	assert_non_null(network);
 	engine_network_applied(world->engine, network, world->now);
@@ -495,8 +495,8 @@ static void do_action(struct world *world, const struct engine_action *action)
 	case ENGINE_POD_CHANGED:
 		break;
 	case ENGINE_EVENT:
-		say(world, "EVENT", "%s/%s %s: %s", action->event.namespace, action->event.name, action->event.reason,
-		    action->event.text);
+		say(world, "EVENT", "%s%s/%s %s: %s", action->event.network ? "network " : "", action->event.namespace,
+		    action->event.name, action->event.reason, action->event.text);
 		break;
 	}
 }

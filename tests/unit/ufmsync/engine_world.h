@@ -98,6 +98,6 @@ void world_expect(struct world *world, const char *lines); /* asserts the transc
 void world_forget(struct world *world);                    /* empties the transcript */
 bool world_said(const struct world *world, const char *text); /* the transcript holds the text */
 
-#define IB(pkey)   "{\"type\":\"ib-sriov\",\"pkey\":\"" pkey "\"}"
+#define IB(pkey)   "{\"type\":\"ib-sriov\",\"pkey\":\"" pkey "\",\"ibKubernetesEnabled\":true}"
 #define IB_NO_PKEY "{\"type\":\"ib-sriov\"}"
 #define GUID_1     0x0200000000000010u /* the first of the pool in these worlds */
