@@ -204,6 +204,7 @@ struct http_request *kube_send(struct kube *kube, const struct kube_request_opti
 	if (options->metadata_only)
 		headers[n++] = "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
 	*call = (struct call){ kube, options->done, options->aux };
+	size_t answer_max = options->answer_max > 0 ? options->answer_max : ANSWER_MAX;
 	return kube_send_raw(kube, &(struct http_request_options){
 					   .method = options->method,
 					   .url = options->path,
@@ -211,7 +212,7 @@ struct http_request *kube_send(struct kube *kube, const struct kube_request_opti
 					   .body = options->body,
 					   .body_len = options->body_len,
 					   .timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : REQUEST_MS,
-					   .body_max = options->metadata_only ? METADATA_MAX : ANSWER_MAX,
+					   .body_max = options->metadata_only ? METADATA_MAX : answer_max,
 					   .done = on_done,
 					   .release = free,
 					   .aux = call,

@@ -10,9 +10,9 @@
 #include "base/net/loop.h"
 #include "ufmsync/kube/config.h"
 
-/* Requests to the API server: base URL, identity, JSON in and out.  Requests whose answer is small (`metadata_only`) share
- * one connection where the server speaks HTTP/2, others take one of up to 32.  A token from a file is read anew after a
- * minute, and for the next request after a 401. */
+/* Requests to the API server: base URL, identity, JSON in and out.  Requests whose answer is small share one connection
+ * where the server speaks HTTP/2, others take one of up to 32.  A token from a file is read anew after a minute, and for
+ * the next request after a 401. */
 struct kube;
 
 int kube_new(struct kube **ret, struct loop *loop, const struct kube_config *config, const char *user_agent,
@@ -40,6 +40,8 @@ struct kube_request_options {
 	/* The answer may be the object's metadata alone, as far as the server can; at most 1 MiB, or the request fails with
 	 * ERROR_LIMIT though it was carried out. */
 	bool metadata_only;
+	/* Bytes of the answer; 0: 16 MiB.  Up to 1 MiB shares the HTTP/2 connection. */
+	size_t answer_max;
 	kube_done_fn *done;
 	void *aux;
 };
