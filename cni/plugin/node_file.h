@@ -10,8 +10,9 @@
  *	{"server":"10.96.7.20:8443","serverName":"ufmsync.kube-system.svc","ca":"ca.crt","token":"token",
  *	 "node":"gpu-17","timeout":"70s","connectTimeout":"10s","log":"syslog"}
  *
- * server: numeric address and port ("[fd00::1]:8443").  ca, token: files, relative ones beside this file.  log: absent
- * (none), "syslog", or an absolute path of a file that is appended to. */
+ * server: numeric address and port ("[fd00::1]:8443").  ca, token: files, relative ones beside this file; the token is one
+ * line.  log: absent (none), "syslog", or an absolute path of a file that is appended to.  sysfs: another root of sysfs (a
+ * test, an unusual host).  The first four are needed; a key that is not known here is refused. */
 
 #define NODE_FILE_DEFAULT "/etc/cni/net.d/ufmsync.d/ufmsync.conf"
 /* Another one: set by whoever starts the plugin (a test), never by a network definition. */
