@@ -111,7 +111,9 @@ static bool take_server_name(struct node_file *file, const char *text)
 
 static bool take_node(struct node_file *file, const char *text)
 {
-	return is_dns_name(text) && take_string(&file->node, text);
+	bool lower_case = strpbrk(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL; /* as Kubernetes has it */
+
+	return lower_case && is_dns_name(text) && take_string(&file->node, text);
 }
 
 static bool take_file_name(char **out, const char *text)

@@ -200,6 +200,7 @@ static void test_names_of_files_are_checked(void **state)
 	refused("{\"log\":\"relative\"}", "log: 'relative'", "syslog or the absolute path");
 	refused("{\"sysfs\":\"sys\"}", "sysfs: 'sys'", "absolute path");
 	refused("{\"node\":\"\"}", "node: ''", "");
+	refused("{\"node\":\"GPU-17\"}", "node: 'GPU-17'", "");
 }
 
 /* --- from disk --- */
