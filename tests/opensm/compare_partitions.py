@@ -1,0 +1,297 @@
+#!/usr/bin/env python3
+"""Compares our parser of partitions.conf with OpenSM itself: random files, valid and broken, are read by both, OpenSM
+from a known-good state each time.
+
+    compare_partitions.py [--files 300] [--seed 1] [--eval build/tests/partitions_eval] [--jobs 2]
+
+Fails when our parser accepts what OpenSM refuses, when the members of a port differ where both accept, and when ours
+refuses what OpenSM accepts for another reason than those that are listed as stricter on purpose (they are counted)."""
+import argparse
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import fabric
+
+# enum partitions_refusal of pkey/partitions.h: OpenSM reads these, in a way that nobody would expect.
+STRICTER = {5: "bare semicolon", 6: "long line", 7: "control character", 8: "odd number", 9: "no PKey", 10: "colon",
+            11: "mgid"}
+HOSTS = 4
+SEEN = [1, 2, 3]  # hosts whose tables are compared, besides the switch
+
+
+class Writer:
+    """Random partition files: mostly well-formed, with the oddities that operators and editors leave."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+
+    def pick(self, *choices):
+        return self.random.choice(choices)
+
+    def chance(self, of_hundred):
+        return self.random.randrange(100) < of_hundred
+
+    def blank(self):
+        return self.pick("", "", "", " ", "  ", "\t", " \t")
+
+    def pkey(self):
+        n = self.pick(1, 2, 5, 0x10, 0x1234, 0x2345, 0x7ffe, self.random.randrange(1, 0x7fff))
+        return self.pick("0x%x" % n, "0x%04x" % n, "0X%04X" % n, "%d" % n, "0%o" % n, "0x%x" % (n | 0x8000))
+
+    def odd_pkey(self):
+        return self.pick("0", "0x8000", "-1", "0x12345", "", "0x", "x", "0x12g", "09", "+5", "1 2", "0xffff", "65541",
+                         "18446744073709551621", "5tenant", "'5'", "0x5.0")
+
+    def guid(self):
+        n = fabric.guid_of_host(self.pick(*range(1, HOSTS + 3)))
+        return self.pick("0x%016x" % n, "0x%x" % n, "0X%X" % n, "%d" % n, "0%o" % n, "0x%x" % n)
+
+    def odd_guid(self):
+        n = fabric.guid_of_host(2)
+        text = "%016x" % n
+        return self.pick(text, ":".join(text[i:i + 2] for i in range(0, 16, 2)), "0", "0x0", "0x", "-1", "+%d" % n,
+                         "0x1%016x" % n, "0x%x %x" % (n, n), "99999999999999999999999", "08", "x", "ALLX", "all", "All",
+                         "SELFISH", "0x%xg" % n, "0x%x\r" % n, "\v0x%x" % n, "N0", "NON", "ALL_CA", "ALL_", "AL", "S",
+                         "ALL_SWITCHES_", "0x%x:" % n)
+
+    def level(self):
+        return self.pick("full", "limited", "both", "full", "limited", "f", "l", "b", "", "FULL", "xyz", "fullx", "li m")
+
+    def port(self):
+        if self.chance(3):
+            word = self.odd_guid()
+        elif self.chance(25):
+            word = self.pick("ALL", "ALL_CAS", "ALL_SWITCHES", "ALL_ROUTERS", "SELF", "NONE", "A", "ALL_C", "ALL_R", "SE", "")
+        else:
+            word = self.guid()
+        if self.chance(60):
+            word += self.blank() + "=" + self.blank() + self.level()
+        return self.blank() + word + self.blank()
+
+    def mgid(self):
+        gid = self.pick("ff12:401b::0707", "ff12::1", "ff12:401b::ffff:ffff") if self.chance(85) else self.pick(
+            "fe80::1", "", "x", "ff12")
+        return "mgid=" + gid + self.pick(",sl=1", ",mtu=4,rate=3", ",Q_Key=0x123,scope=2", ",sl=0x1")
+
+    def flag(self):
+        return self.pick("ipoib", "ipoib", "defmember=full", "defmember=limited", "defmember=both", "defmember=", "defmember",
+                         "defmember=x", "d=full", "def=f", "mtu=4", "rate=3", "sl=0", "scope=2", "Q_Key=0x1b", "i", "m",
+                         "unknown", "unknown=3", "", " ipoib ", "mtu=x", "TClass=1", "FlowLabel=2", "defmember = full")
+
+    def name(self):
+        return self.pick("p", "tenant_a", "Default", "x-y", "", "name with blanks", "d\u00fcsseldorf", "tenant", "pkey5",
+                         "5", "0x77") if self.chance(40) else "part%d" % self.random.randrange(8)
+
+    def head(self):
+        if self.chance(4):
+            text = self.pick("Default", "p", "0x5", "17", "tenant", "")
+        else:
+            text = self.name() + self.blank() + "=" + self.blank() + (self.odd_pkey() if self.chance(4) else self.pkey())
+        for _ in range(self.pick(0, 0, 1, 1, 2, 3)):
+            text += "," + self.flag()
+        return self.blank() + text + self.blank()
+
+    def end(self):
+        return self.pick("\n", "\n", "\n", "\n\n", "  # a comment, with ; and :\n", "\n# comment\n", " \n", "\t\n")
+
+    def definition(self):
+        text = self.head() + ":" + self.blank()
+        ports = [self.port() for _ in range(self.pick(0, 1, 1, 2, 3, 6))]
+        for i, port in enumerate(ports):
+            text += port
+            if i + 1 < len(ports):
+                text += self.pick(",", ",", "," + self.end(), self.end())
+        if self.chance(5):
+            text += self.end() + self.mgid()
+        if self.chance(3):
+            return text + self.end()  # no ';'
+        if self.chance(4):
+            return text + self.pick(";;", "\n;", " ;;", "\r\n;") + self.end()
+        return text + self.blank() + (";" if text.strip()[-1:] not in ("\n",) else "") + self.pick(
+            "", "", " ", "") + self.pick(self.end(), self.end(), self.end(), "")
+
+    def file(self):
+        text = ""
+        if self.chance(80):
+            text += fabric.DEFAULT if self.chance(70) else self.pick(
+                "Default=0x7fff : ALL=full ;\n", "Default : ALL=limited, SELF=full ;\n", "Default=0x7fff : ;\n",
+                "0x7fff : SELF=full, ALL_SWITCHES=full ;\n", "Default=0x7fff,ipoib,defmember=full : ALL, 0x2c90300000031=limited ;\n")
+        for _ in range(self.pick(0, 1, 1, 2, 3, 4)):
+            text += self.definition()
+        data = text.encode()
+        if self.chance(15):
+            data = self.damaged(data)
+        return data
+
+    def damaged(self, data):
+        data = bytearray(data)
+        for _ in range(self.pick(1, 1, 2)):
+            kind = self.random.randrange(8)
+            at = self.random.randrange(len(data) + 1)
+            if kind == 0:
+                del data[at:]
+            elif kind == 1:
+                del data[at:at + self.pick(1, 1, 2, 10)]
+            elif kind == 2:
+                data[at:at] = self.pick(b";", b":", b",", b"=", b"#", b"\n", b"\r\n", b"\0", b" ", b"\t", b"0", b"\xff", b"\v")
+            elif kind == 3:
+                data = data.replace(b"\n", b"\r\n")
+            elif kind == 4:
+                data = bytearray(b"\xef\xbb\xbf") + data
+            elif kind == 5:
+                data[at:at] = b" " * self.pick(100, 4000, 4093, 5000)
+            elif kind == 6:
+                data[at:at] = b"# " + b"x" * self.pick(100, 4092, 5000) + b"\n"
+            else:
+                line = bytes(data).split(b"\n")
+                line.insert(self.random.randrange(len(line) + 1), self.pick(*line))
+                data = bytearray(b"\n".join(line))
+        return bytes(data)
+
+
+class Ours:
+    """Our parser, as a program that answers file names."""
+
+    def __init__(self, program, ports):
+        self.child = subprocess.Popen([program] + ports, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def read(self, path):
+        self.child.stdin.write(path + "\n")
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        if not line:
+            raise fabric.Failed("our parser ended: status %s" % self.child.wait())
+        words = line.split()
+        if words[0] == "refused":
+            return int(words[1]), line.strip(), None
+        tables = {}
+        for word in words[1:]:
+            guid, pkey, level = word.split(":")
+            tables.setdefault(int(guid, 16), {})[int(pkey, 16)] = level == "full"
+        return 0, "accepted", tables
+
+    def close(self):
+        self.child.stdin.close()
+        self.child.wait(10)
+
+
+class Comparison:
+    def __init__(self, program):
+        self.fabric = fabric.Fabric(HOSTS)
+        lids = self.fabric.lids()
+        switch = [guid for guid in lids if guid >> 32 == 0x0002c904][0]
+        self.ports = {fabric.guid_of_host(i): lids[fabric.guid_of_host(i)] for i in SEEN}
+        self.ports[switch] = lids[switch]
+        self.ours = Ours(program, ["%016x:%s%s" % (guid, "switch" if guid == switch else "ca",
+                                                    ":sm" if guid == fabric.guid_of_host(1) else "") for guid in self.ports])
+        self.restarts = 0
+
+    def close(self):
+        self.ours.close()
+        self.fabric.close()
+
+    def theirs(self, data):
+        """Whether OpenSM accepts it, and the ports' tables then; None: it died of it."""
+        if self.fabric.opensm is None:
+            self.fabric.write(fabric.DEFAULT)
+            self.fabric.start_opensm()
+        self.fabric.write(fabric.DEFAULT)
+        if not self.fabric.reload():
+            raise fabric.Failed("OpenSM refuses the file that is good")
+        self.fabric.write(data)
+        try:
+            accepted = self.fabric.reload()
+        except fabric.Failed:
+            if self.fabric.opensm.poll() is None:
+                raise
+            self.fabric.opensm = None
+            self.restarts += 1
+            return None, None
+        return accepted, {guid: self.fabric.pkeys(lid) for guid, lid in self.ports.items()} if accepted else None
+
+    def compare(self, seed):
+        """(what is wrong or None, the reason of a stricter refusal or None, whether both accepted)"""
+        data = Writer(seed).file()
+        why, text, tables = self.ours.read(self.put(data))
+        accepted, theirs = self.theirs(data)
+        if accepted is None:
+            return ("seed %d: OpenSM died of what ours accepts" % seed if why == 0 else None), why or None, False
+        if why == 0 and not accepted:
+            return "seed %d: OpenSM refuses what ours accepts" % seed, None, False
+        if why and accepted:
+            if why not in STRICTER:
+                return "seed %d: OpenSM accepts, ours: %s" % (seed, text), None, False
+            return None, why, False
+        if why == 0:
+            for guid in self.ports:
+                if tables.get(guid, {}) != theirs[guid]:
+                    return "seed %d: port %x: ours %s, OpenSM %s" % (seed, guid, shown(tables.get(guid, {})),
+                                                                   shown(theirs[guid])), None, True
+        return None, None, why == 0
+
+    def put(self, data):
+        path = os.path.join(self.fabric.folder, "conf", "compared")
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+
+def shown(table):
+    return " ".join("0x%04x=%s" % (pkey, "full" if full else "limited") for pkey, full in sorted(table.items()))
+
+
+def compare_some(program, seeds):
+    comparison = Comparison(program)
+    problems, stricter, agreed, refused = [], {}, 0, 0
+    try:
+        for seed in seeds:
+            problem, why, both = comparison.compare(seed)
+            if problem:
+                problems.append(problem)
+            elif why:
+                stricter[why] = stricter.get(why, 0) + 1
+            elif both:
+                agreed += 1
+            else:
+                refused += 1
+    finally:
+        comparison.close()
+    return problems, stricter, agreed, refused, comparison.restarts
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--files", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1, help="of the first file; the others follow")
+    parser.add_argument("--eval", default="build/tests/partitions_eval")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--show", type=int, help="print the file of this seed and end")
+    options = parser.parse_args()
+    if options.show is not None:
+        sys.stdout.buffer.write(Writer(options.show).file())
+        return 0
+    program = os.path.abspath(options.eval)
+    seeds = range(options.seed, options.seed + options.files)
+    with ThreadPoolExecutor(options.jobs) as pool:
+        results = list(pool.map(lambda i: compare_some(program, seeds[i::options.jobs]), range(options.jobs)))
+    problems, stricter, restarts = [], {}, 0
+    agreed = refused = 0
+    for more, reasons, both, neither, deaths in results:
+        problems += more
+        agreed, refused, restarts = agreed + both, refused + neither, restarts + deaths
+        for why, n in reasons.items():
+            stricter[why] = stricter.get(why, 0) + n
+    for problem in problems:
+        print(problem)
+    print("both accept, same members: %d; both refuse: %d; stricter: %s; OpenSM died: %d" % (
+        agreed, refused, ", ".join("%s %d" % (STRICTER.get(why, why), n) for why, n in sorted(stricter.items())) or "0",
+        restarts))
+    print("%d passed, %d failed" % (options.files - len(problems), len(problems)))
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
