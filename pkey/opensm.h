@@ -1,0 +1,57 @@
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/net/loop.h"
+#include "pkey/backend.h"
+#include "pkey/opensm_reload.h"
+#include "pkey/umad.h"
+
+/* The backend for sites without UFM: members stand in our part of OpenSM's partitions.conf (partitions_block.h), OpenSM
+ * is told to read it, and the fabric is asked whether it did.
+ *
+ * join and leave: the file is read, changed, written and reloaded as one job; success means that OpenSM has accepted this
+ * very file.  Proof is the canary: a partition of ours with our own port alone, whose PKey is one of two, the other one
+ * with each write; SubnGet(PKeyTable) on our own port shows which file OpenSM has read.  The reload is repeated after 2 s
+ * without proof, given up after `prove_ms`: ERROR_RETRY, and until a later proof no list succeeds (a member in a file that
+ * nobody has read is no member).  A file that OpenSM refused (our port is a full member of the default partition alone, or
+ * the log says so) is put back to its predecessor at once: ERROR_INVALID.
+ *
+ * list: our part of the file, once it is proven.  Without `verify` a reload counts as proof.
+ *
+ * Writes wait for a file that parses: an operator's broken line is ERROR_RETRY with its line and reason, for as long as it
+ * stands there. */
+
+struct opensm_options {
+	const char *file;        /* OPENSM_PARTITIONS_FILE */
+	const char *reload;      /* OPENSM_RELOAD */
+	bool verify;             /* OPENSM_VERIFY: smp (true) or none */
+	struct pkey canaries[2]; /* OPENSM_CANARY_PKEYS */
+	const char *log;         /* OPENSM_LOG: OpenSM's own log, NULL: not given */
+	struct fabric_options fabric;
+	bool ip_over_ib;  /* ENABLE_IP_OVER_IB */
+	bool index0;      /* OPENSM_INDEX0: only when asked for; else the class's index0 is ignored */
+	int64_t prove_ms; /* 0: 10 s */
+	/* Something an operator should know (a member's port lacks its key, a preflight finding): at most once until it
+	 * changes.  `id` is stable: log it. */
+	void (*said)(void *aux, bool warning, const char *id, const char *text);
+	void *aux;
+};
+
+/* All of `options` is copied.  ERROR_INVALID: a bad setting, or a file that cannot be used (partitions_file_check()).
+ * A missing device or SM is no error here: probe() and the preflight say so. */
+int opensm_new(struct pkey_backend **ret, struct loop *loop, const struct opensm_options *options, struct error *err);
+
+/* What an operator should have in order, each with what to do; found at start, and anew on demand. */
+enum opensm_finding_level { OPENSM_FINE, OPENSM_WARNING, OPENSM_FAILURE };
+struct opensm_finding {
+	enum opensm_finding_level level;
+	const char *id;   /* "NO_DEVICE", "PORT_DOWN", "NO_SM", "SM_SILENT", "LIMITED_PORT", "SM_KEY", "MANY_SMS",
+			   * "NOT_ENFORCED", "DEFAULT_FULL", "NO_VPORTS" ... */
+	const char *text; /* a sentence, and what to do */
+};
+/* Calls `finding` for each, then `done`; later, from the loop. */
+void opensm_preflight(struct pkey_backend *backend, void (*finding)(void *aux, const struct opensm_finding *finding),
+		      pkey_done_fn *done, void *aux);
