@@ -17,9 +17,7 @@
 
 #include "base/mem.h"
 #include "base/net/httpd.h"
-
-/* The server runs in this process; its client is a child with plain blocking sockets, whose exit ends the loop.  A
- * check that fails in the child ends it with the line's number on stderr and status 1. */
+#include "tests/unit/base/net/child.h"
 
 enum { BODY_MAX = 100000, WAITING_MAX = 300 };
 
@@ -32,14 +30,6 @@ struct server {
 	unsigned answer_at; /* /wait is answered when so many wait */
 	int64_t request_timeout_ms;
 };
-
-#define check(condition)                                                                                               \
-	do {                                                                                                           \
-		if (!(condition)) {                                                                                    \
-			fprintf(stderr, "client: line %d: %s\n", __LINE__, #condition);                                \
-			_exit(1);                                                                                      \
-		}                                                                                                      \
-	} while (0)
 
 static void answer_text(struct httpd_request *request, int status, const char *text)
 {
@@ -180,12 +170,6 @@ static struct server server_start(void)
 	return server;
 }
 
-static void child_left(void *aux, int events)
-{
-	(void)events;
-	loop_stop(aux);
-}
-
 static void run_client(struct server *server, unsigned max_connections, bool want_gone, void (*client)(unsigned port))
 {
 	struct httpd_options options = { .listen = "127.0.0.1:0",
@@ -197,29 +181,11 @@ static void run_client(struct server *server, unsigned max_connections, bool wan
 					 .gone = want_gone ? gone : NULL,
 					 .aux = server };
 	struct error err = { 0 };
-	int ends[2], status;
 
 	if (httpd_new(&server->httpd, server->loop, &options, &err) < 0)
 		fail_msg("%s", err.text);
 	loop_timer_init(&server->later, server->loop, on_later);
-	assert_int_equal(pipe(ends), 0);
-	fflush(NULL);
-	pid_t pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		close(ends[0]);
-		alarm(5);
-		client(httpd_port(server->httpd));
-		_exit(0);
-	}
-	close(ends[1]);
-	struct loop_io *io = loop_io_new(server->loop, ends[0], child_left, server->loop);
-	loop_io_want(io, LOOP_READABLE);
-	loop_run(server->loop);
-	loop_io_free(io);
-	close(ends[0]);
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	child_run(server->loop, httpd_port(server->httpd), client);
 }
 
 static void server_end(struct server *server)
@@ -231,88 +197,23 @@ static void server_end(struct server *server)
 
 /* The client's side. */
 
-static int dial(unsigned port)
-{
-	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port) };
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	check(fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
-	return fd;
-}
-
-static void say(int fd, const char *text)
-{
-	size_t len = strlen(text);
-
-	for (size_t n = 0; n < len;) {
-		ssize_t sent = send(fd, text + n, len - n, MSG_NOSIGNAL);
-		check(sent > 0);
-		n += (size_t)sent;
-	}
-}
-
-/* Up to and with `end`, byte by byte so that nothing behind it is taken; false when the connection closes first. */
-static bool read_until(int fd, char *text, size_t size, const char *end)
-{
-	size_t n = 0, tail = strlen(end);
-
-	while (n + 1 < size && read(fd, text + n, 1) == 1) {
-		text[++n] = '\0';
-		if (n >= tail && memcmp(text + n - tail, end, tail) == 0)
-			return true;
-	}
-	text[n] = '\0';
-	return false;
-}
-
-static int read_head(int fd, char *head, size_t size)
-{
-	if (!read_until(fd, head, size, "\r\n\r\n"))
-		return 0;
-	check(strncmp(head, "HTTP/1.1 ", 9) == 0);
-	return atoi(head + 9);
-}
-
-static int read_reply(int fd, char *body, size_t size)
-{
-	char head[4096];
-	int status = read_head(fd, head, sizeof head);
-
-	if (status == 0)
-		return 0;
-	const char *length = strcasestr(head, "content-length:");
-	check(length);
-	size_t len = (size_t)atoi(length + 15);
-	check(len < size && recv(fd, body, len, MSG_WAITALL) == (ssize_t)len);
-	body[len] = '\0';
-	return status;
-}
-
-static int ask(int fd, const char *path, char *body, size_t size)
-{
-	char text[512];
-
-	snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", path);
-	say(fd, text);
-	return read_reply(fd, body, size);
-}
-
 static void client_parts(unsigned port)
 {
 	char body[1000];
-	int fd = dial(port);
+	int fd = child_dial(port);
 
-	check(ask(fd, "/echo%2Fx%20y%00z%zz?a=1%2B+2&b", body, sizeof body) == 200);
-	check(strcmp(body, "GET /echo/x y%00z%zz a=1+ 2 b=there some=(none) body=0:") == 0);
-	check(ask(fd, "/queries?a=%2F&b&c=", body, sizeof body) == 200);
-	check(strcmp(body, "a=/;b=;c=;") == 0);
-	say(fd, "PATCH /echo HTTP/1.1\r\nHost: x\r\nX-SOME: Thing\r\nContent-Length: 5\r\n\r\nhello");
-	check(read_reply(fd, body, sizeof body) == 200);
-	check(strcmp(body, "PATCH /echo a=(none) b=(none) some=Thing body=5:hello") == 0);
-	say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
-	check(read_reply(fd, body, sizeof body) == 200);
-	check(strcmp(body, "POST /echo a=(none) b=(none) some=(none) body=5:abcde") == 0);
+	child_check(child_ask(fd, "/echo%2Fx%20y%00z%zz?a=1%2B+2&b", body, sizeof body) == 200);
+	child_check(strcmp(body, "GET /echo/x y%00z%zz a=1+ 2 b=there some=(none) body=0:") == 0);
+	child_check(child_ask(fd, "/queries?a=%2F&b&c=", body, sizeof body) == 200);
+	child_check(strcmp(body, "a=/;b=;c=;") == 0);
+	child_say(fd, "PATCH /echo HTTP/1.1\r\nHost: x\r\nX-SOME: Thing\r\nContent-Length: 5\r\n\r\nhello");
+	child_check(child_read_reply(fd, body, sizeof body) == 200);
+	child_check(strcmp(body, "PATCH /echo a=(none) b=(none) some=Thing body=5:hello") == 0);
+	child_say(
+		fd,
+		"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n");
+	child_check(child_read_reply(fd, body, sizeof body) == 200);
+	child_check(strcmp(body, "POST /echo a=(none) b=(none) some=(none) body=5:abcde") == 0);
 	close(fd);
 }
 
@@ -329,11 +230,11 @@ static void test_a_request_reaches_the_handler_whole(void **state)
 static void client_headers(unsigned port)
 {
 	char head[1000];
-	int fd = dial(port);
+	int fd = child_dial(port);
 
-	say(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(fd, head, sizeof head) == 200);
-	check(strstr(head, "\r\nX-Ours: yes\r\n") && strstr(head, "\r\nContent-Type: text/plain\r\n"));
+	child_say(fd, "GET /echo HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(fd, head, sizeof head) == 200);
+	child_check(strstr(head, "\r\nX-Ours: yes\r\n") && strstr(head, "\r\nContent-Type: text/plain\r\n"));
 	close(fd);
 }
 
@@ -354,11 +255,11 @@ static void client_waits(unsigned port)
 	for (size_t round = 0; round < 2; round++) {
 		for (size_t i = 0; i < array_length(fds); i++) {
 			if (round == 0)
-				fds[i] = dial(port);
-			say(fds[i], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
+				fds[i] = child_dial(port);
+			child_say(fds[i], "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n");
 		}
 		for (size_t i = 0; i < array_length(fds); i++)
-			check(read_reply(fds[i], body, sizeof body) == 200 && strcmp(body, "later") == 0);
+			child_check(child_read_reply(fds[i], body, sizeof body) == 200 && strcmp(body, "later") == 0);
 	}
 }
 
@@ -378,32 +279,33 @@ static void test_hundreds_wait_and_each_is_answered_later(void **state)
 
 static void client_streams(unsigned port)
 {
-	int watch = dial(port), other = dial(port);
+	int watch = child_dial(port), other = child_dial(port);
 	char text[1000];
 
 	/* Headers come at once, each piece as it is written, and then the last chunk: the connection lives on. */
-	say(watch, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(watch, text, sizeof text) == 200);
-	check(strcasestr(text, "Transfer-Encoding: chunked"));
+	child_say(watch, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(watch, text, sizeof text) == 200);
+	child_check(strcasestr(text, "Transfer-Encoding: chunked"));
 	for (int i = 0; i < 3; i++) {
-		check(ask(other, "/write", text, sizeof text) == 200);
-		check(read_until(watch, text, sizeof text, "\n\r\n") && strcmp(text, "8\r\n{\"a\":1}\n\r\n") == 0);
+		child_check(child_ask(other, "/write", text, sizeof text) == 200);
+		child_check(child_read_until(watch, text, sizeof text, "\n\r\n") &&
+			    strcmp(text, "8\r\n{\"a\":1}\n\r\n") == 0);
 	}
-	check(ask(other, "/end", text, sizeof text) == 200);
-	check(read_until(watch, text, sizeof text, "\r\n\r\n") && strcmp(text, "0\r\n\r\n") == 0);
-	check(ask(watch, "/echo", text, sizeof text) == 200);
+	child_check(child_ask(other, "/end", text, sizeof text) == 200);
+	child_check(child_read_until(watch, text, sizeof text, "\r\n\r\n") && strcmp(text, "0\r\n\r\n") == 0);
+	child_check(child_ask(watch, "/echo", text, sizeof text) == 200);
 
 	/* Cut: no last chunk. */
-	say(watch, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(watch, text, sizeof text) == 200);
-	check(ask(other, "/cut", text, sizeof text) == 200);
-	check(!read_until(watch, text, sizeof text, "never") && text[0] == '\0');
+	child_say(watch, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(watch, text, sizeof text) == 200);
+	child_check(child_ask(other, "/cut", text, sizeof text) == 200);
+	child_check(!child_read_until(watch, text, sizeof text, "never") && text[0] == '\0');
 
 	/* Cut behind what was written. */
-	watch = dial(port);
-	say(watch, "GET /half HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(watch, text, sizeof text) == 200);
-	check(!read_until(watch, text, sizeof text, "never") && strcmp(text, "4\r\nhalf\r\n") == 0);
+	watch = child_dial(port);
+	child_say(watch, "GET /half HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(watch, text, sizeof text) == 200);
+	child_check(!child_read_until(watch, text, sizeof text, "never") && strcmp(text, "4\r\nhalf\r\n") == 0);
 }
 
 static void test_a_stream_comes_piece_by_piece_and_ends_or_is_cut(void **state)
@@ -418,23 +320,23 @@ static void test_a_stream_comes_piece_by_piece_and_ends_or_is_cut(void **state)
 
 static void client_reads_large(unsigned port)
 {
-	int fd = dial(port);
+	int fd = child_dial(port);
 	char line[100], *piece = malloc(1 << 20);
 	size_t total = 0;
 
-	say(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(fd, piece, 1 << 20) == 200);
+	child_say(fd, "GET /large HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(fd, piece, 1 << 20) == 200);
 	for (;;) {
-		check(read_until(fd, line, sizeof line, "\r\n"));
+		child_check(child_read_until(fd, line, sizeof line, "\r\n"));
 		size_t len = strtoul(line, NULL, 16);
-		check(len + 2 <= 1 << 20 && recv(fd, piece, len + 2, MSG_WAITALL) == (ssize_t)len + 2);
+		child_check(len + 2 <= 1 << 20 && recv(fd, piece, len + 2, MSG_WAITALL) == (ssize_t)len + 2);
 		if (len == 0)
 			break;
 		for (size_t i = 0; i < len; i++)
-			check(piece[i] == (char)('a' + (total + i) % 65536 % 23));
+			child_check(piece[i] == (char)('a' + (total + i) % 65536 % 23));
 		total += len;
 	}
-	check(total == 16 << 20);
+	child_check(total == 16 << 20);
 	free(piece);
 }
 
@@ -450,17 +352,17 @@ static void test_a_slow_reader_gets_all_of_16_MiB_and_no_more_piles_up(void **st
 static void client_aborted(unsigned port)
 {
 	char text[100];
-	int fd = dial(port);
+	int fd = child_dial(port);
 
-	say(fd, "GET /abort HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_reply(fd, text, sizeof text) == 0);
-	fd = dial(port);
-	say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
-	int other = dial(port);
-	while (ask(other, "/counts", text, sizeof text) == 200 && !strstr(text, "waiting=1"))
+	child_say(fd, "GET /abort HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_reply(fd, text, sizeof text) == 0);
+	fd = child_dial(port);
+	child_say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	int other = child_dial(port);
+	while (child_ask(other, "/counts", text, sizeof text) == 200 && !strstr(text, "waiting=1"))
 		;
-	check(ask(other, "/cut", text, sizeof text) == 200);
-	check(read_reply(fd, text, sizeof text) == 0);
+	child_check(child_ask(other, "/cut", text, sizeof text) == 200);
+	child_check(child_read_reply(fd, text, sizeof text) == 0);
 }
 
 static void test_an_aborted_request_gets_no_byte(void **state)
@@ -476,29 +378,29 @@ static void test_an_aborted_request_gets_no_byte(void **state)
 static void client_too_large(unsigned port)
 {
 	char text[2000], *body = calloc(1, 40 * BODY_MAX);
-	int fd = dial(port);
+	int fd = child_dial(port);
 
 	memset(body, 'x', 4 * BODY_MAX);
 	snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n", BODY_MAX);
-	say(fd, text);
-	say(fd, body + 3 * BODY_MAX);
-	check(read_reply(fd, text, sizeof text) == 200);
+	child_say(fd, text);
+	child_say(fd, body + 3 * BODY_MAX);
+	child_check(child_read_reply(fd, text, sizeof text) == 200);
 
 	/* One byte too many, announced or not: 413, and the connection goes on. */
 	snprintf(text, sizeof text, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\ny", BODY_MAX + 1);
-	say(fd, text);
-	say(fd, body + 3 * BODY_MAX);
-	check(read_reply(fd, text, sizeof text) == 413);
-	say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n186a0\r\n");
-	say(fd, body + 3 * BODY_MAX);
-	say(fd, "\r\n0\r\n\r\n");
-	check(read_reply(fd, text, sizeof text) == 413);
-	check(ask(fd, "/echo", text, sizeof text) == 200);
+	child_say(fd, text);
+	child_say(fd, body + 3 * BODY_MAX);
+	child_check(child_read_reply(fd, text, sizeof text) == 413);
+	child_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\ny\r\n186a0\r\n");
+	child_say(fd, body + 3 * BODY_MAX);
+	child_say(fd, "\r\n0\r\n\r\n");
+	child_check(child_read_reply(fd, text, sizeof text) == 413);
+	child_check(child_ask(fd, "/echo", text, sizeof text) == 200);
 
 	/* Far too much is refused before it comes. */
-	say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
-	check(read_reply(fd, text, sizeof text) == 413);
-	check(read(fd, text, 1) == 0);
+	child_say(fd, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n");
+	child_check(child_read_reply(fd, text, sizeof text) == 413);
+	child_check(read(fd, text, 1) == 0);
 	free(body);
 }
 
@@ -517,32 +419,32 @@ static void wait_for(int fd, const char *what)
 	char text[100];
 
 	do
-		check(ask(fd, "/counts", text, sizeof text) == 200);
+		child_check(child_ask(fd, "/counts", text, sizeof text) == 200);
 	while (!strstr(text, what));
 }
 
 static void client_leaves(unsigned port)
 {
-	int other = dial(port), fd = dial(port);
+	int other = child_dial(port), fd = child_dial(port);
 	char text[1000];
 
-	say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
 	wait_for(other, "gone=0 waiting=1");
 	close(fd);
 	wait_for(other, "gone=1 waiting=0");
 
-	fd = dial(port);
-	say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(fd, text, sizeof text) == 200);
+	fd = child_dial(port);
+	child_say(fd, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(fd, text, sizeof text) == 200);
 	wait_for(other, "gone=1 waiting=1");
 	close(fd);
 	wait_for(other, "gone=2 waiting=0");
 
 	/* By a reset, too. */
-	fd = dial(port);
-	say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	fd = child_dial(port);
+	child_say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
 	wait_for(other, "gone=2 waiting=1");
-	check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)) == 0);
+	child_check(setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){ 1, 0 }, sizeof(struct linger)) == 0);
 	close(fd);
 	wait_for(other, "gone=3 waiting=0");
 }
@@ -558,14 +460,14 @@ static void test_a_client_that_leaves_while_it_waits_is_noticed(void **state)
 
 static void client_leaves_unseen(unsigned port)
 {
-	int fd = dial(port), other;
+	int fd = child_dial(port), other;
 	char text[100];
 
-	say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
-	other = dial(port);
+	child_say(fd, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	other = child_dial(port);
 	wait_for(other, "waiting=1");
 	close(fd);
-	check(ask(other, "/wait", text, sizeof text) == 200 && strcmp(text, "later") == 0);
+	child_check(child_ask(other, "/wait", text, sizeof text) == 200 && strcmp(text, "later") == 0);
 }
 
 static void test_an_answer_to_a_client_that_left_is_dropped(void **state)
@@ -580,18 +482,18 @@ static void test_an_answer_to_a_client_that_left_is_dropped(void **state)
 
 static void client_third(unsigned port)
 {
-	int first = dial(port), second = dial(port), third = dial(port);
+	int first = child_dial(port), second = child_dial(port), third = child_dial(port);
 	char text[100];
 
-	check(ask(first, "/echo", text, sizeof text) == 200);
-	check(ask(second, "/echo", text, sizeof text) == 200);
-	say(third, "GET /counts HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_ask(first, "/echo", text, sizeof text) == 200);
+	child_check(child_ask(second, "/echo", text, sizeof text) == 200);
+	child_say(third, "GET /counts HTTP/1.1\r\nHost: x\r\n\r\n");
 	for (int i = 0; i < 100; i++)
-		check(ask(first, "/counts", text, sizeof text) == 200);
-	check(strstr(text, "handled=102"));
-	check(recv(third, text, 1, MSG_DONTWAIT) < 0);
+		child_check(child_ask(first, "/counts", text, sizeof text) == 200);
+	child_check(strstr(text, "handled=102"));
+	child_check(recv(third, text, 1, MSG_DONTWAIT) < 0);
 	close(second);
-	check(read_reply(third, text, sizeof text) == 200 && strstr(text, "handled=103"));
+	child_check(child_read_reply(third, text, sizeof text) == 200 && strstr(text, "handled=103"));
 }
 
 static void test_a_connection_beyond_the_limit_waits_for_its_turn(void **state)
@@ -605,16 +507,16 @@ static void test_a_connection_beyond_the_limit_waits_for_its_turn(void **state)
 
 static void client_dawdles(unsigned port)
 {
-	int waits = dial(port), slow = dial(port), slow_body = dial(port);
+	int waits = child_dial(port), slow = child_dial(port), slow_body = child_dial(port);
 	char text[100];
 
-	say(waits, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
-	say(slow, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Slow: ");
-	say(slow_body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n");
+	child_say(waits, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_say(slow, "GET /echo HTTP/1.1\r\nHost: x\r\nX-Slow: ");
+	child_say(slow_body, "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n");
 	for (int fd = slow; fd; fd = fd == slow ? slow_body : 0)
 		while (recv(fd, text, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN && send(fd, "a", 1, MSG_NOSIGNAL) == 1)
 			usleep(10000);
-	check(recv(waits, text, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
+	child_check(recv(waits, text, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN);
 }
 
 static void test_a_request_that_trickles_in_is_given_up_and_one_that_waits_is_not(void **state)
@@ -629,12 +531,12 @@ static void test_a_request_that_trickles_in_is_given_up_and_one_that_waits_is_no
 
 static void client_stays(unsigned port)
 {
-	int keep = dial(port), watch = dial(port), other = dial(port);
+	int keep = child_dial(port), watch = child_dial(port), other = child_dial(port);
 	char text[1000];
 
-	say(keep, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
-	say(watch, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
-	check(read_head(watch, text, sizeof text) == 200);
+	child_say(keep, "GET /keep HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_say(watch, "GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+	child_check(child_read_head(watch, text, sizeof text) == 200);
 	wait_for(other, "waiting=2");
 	/* The parent ends when this process does; so keep its sockets open beyond that, in a grandchild that the
 	 * closing of those sockets ends. */
