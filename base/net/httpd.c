@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -96,7 +97,7 @@ static void hand_over(struct httpd_request *request)
 		refuse(request, MHD_HTTP_CONTENT_TOO_LARGE, "request body too large\n");
 		return;
 	}
-	if (httpd->verify_clients) {
+	if (httpd->client_ca) {
 		const union MHD_ConnectionInfo *info =
 			MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
 
@@ -106,6 +107,7 @@ static void hand_over(struct httpd_request *request)
 		}
 	}
 	request->held = true;
+	request->offered = true;
 	httpd->handle(httpd->aux, request);
 }
 
@@ -136,6 +138,37 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 	return result;
 }
 
+/* Its first use is that on_completed() is called for every request from here on, also one whose headers are too long. */
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connection)
+{
+	(void)cls;
+	(void)uri;
+	(void)connection;
+	return NULL; /* no struct httpd_request yet */
+}
+
+static void tell_refusal(struct httpd *httpd, enum httpd_refusal why, struct MHD_Connection *connection)
+{
+	char peer[INET6_ADDRSTRLEN];
+
+	if (!httpd->refused)
+		return;
+	httpd_peer_text(peer, connection);
+	httpd->refused(httpd->aux, why, peer);
+}
+
+/* A request that handle() never saw: by what microhttpd or we answered instead. */
+static void tell_unoffered(struct httpd *httpd, struct MHD_Connection *connection, const struct httpd_request *request)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_HTTP_STATUS);
+	unsigned status = info ? info->http_status : 0;
+
+	if (status == MHD_HTTP_CONTENT_TOO_LARGE || (request && request->refused > 0))
+		tell_refusal(httpd, HTTPD_BODY_TOO_LARGE, connection);
+	else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
+		tell_refusal(httpd, HTTPD_HEADERS_TOO_LARGE, connection);
+}
+
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
 			 enum MHD_RequestTerminationCode code)
 {
@@ -143,6 +176,8 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 
 	(void)code;
 	httpd_awaits(cls, connection_of(connection)); /* the next one */
+	if (!request || !request->offered)
+		tell_unoffered(cls, connection, request);
 	if (!request)
 		return;
 	*con_cls = NULL;
@@ -154,22 +189,40 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	httpd_request_free(request);
 }
 
+static void connection_started(struct httpd *httpd, struct MHD_Connection *connection, void **socket_context)
+{
+	struct httpd_connection *fresh = mem_alloc(sizeof *fresh);
+
+	fresh->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+	*socket_context = fresh;
+	httpd_awaits(httpd, fresh);
+	if (httpd->tls) {
+		const union MHD_ConnectionInfo *info =
+			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+
+		fresh->tls = httpd_tls_ref(httpd->tls);
+		if (httpd_tls_use(fresh->tls, info->tls_session) < 0)
+			shutdown(fresh->fd, SHUT_RDWR); /* rather than under a certificate that was replaced */
+	}
+	if (++httpd->n_connections == httpd->max_connections)
+		tell_refusal(httpd, HTTPD_TOO_MANY, connection);
+}
+
 /* At the limit of connections microhttpd does not listen; it does again at the run after the one that closed one. */
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
 	struct httpd *httpd = cls;
+	struct httpd_connection *closed = *socket_context;
 
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		struct httpd_connection *fresh = mem_alloc(sizeof *fresh);
-
-		fresh->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-		*socket_context = fresh;
-		httpd_awaits(httpd, fresh);
+		connection_started(httpd, connection, socket_context);
 		return;
 	}
-	httpd_awaits_no_more(httpd, *socket_context);
-	free(*socket_context);
+	httpd->n_connections--;
+	httpd_awaits_no_more(httpd, closed);
+	httpd_tls_unref(closed->tls);
+	free(closed);
 	*socket_context = NULL;
 	httpd->again = true;
 }
@@ -252,9 +305,8 @@ static int start_daemon(struct httpd *httpd, const struct httpd_options *options
 	httpd->daemon = MHD_start_daemon(
 		flags, 0, NULL, NULL, on_access, httpd, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, httpd, MHD_OPTION_NOTIFY_CONNECTION, on_connection, httpd, MHD_OPTION_UNESCAPE_CALLBACK,
-		on_unescape, NULL, MHD_OPTION_CONNECTION_LIMIT,
-		options->max_connections > 0 ? options->max_connections : CONNECTIONS_MAX,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		on_unescape, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_CONNECTION_LIMIT,
+		httpd->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		options->connection_memory > 0 ? options->connection_memory : (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((options->idle_timeout_ms + 999) / 1000),
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
@@ -285,15 +337,17 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
 	assert(options->handle && !options->cert == !options->key && (options->cert || !options->client_ca));
 	httpd->loop = loop;
 	httpd->body_max = options->body_max;
-	httpd->verify_clients = options->client_ca;
+	httpd->client_ca = mem_dup(options->client_ca);
+	httpd->max_connections = options->max_connections > 0 ? options->max_connections : CONNECTIONS_MAX;
 	httpd->handle = options->handle;
 	httpd->gone = options->gone;
+	httpd->refused = options->refused;
 	httpd->aux = options->aux;
 	httpd->left_fd = -1;
 	loop_timer_init(&httpd->timer, loop, on_timer);
 	httpd_patience_init(httpd, options->request_timeout_ms > 0 ? options->request_timeout_ms
 								   : 4 * options->idle_timeout_ms);
-	if (options->cert && httpd_tls_check(options->cert, options->key, options->client_ca, err) < 0)
+	if (options->cert && httpd_tls_new(&httpd->tls, options->cert, options->key, options->client_ca, err) < 0)
 		return -1;
 	if (options->gone && watch_departures(httpd, err) < 0)
 		return -1;
@@ -330,7 +384,21 @@ void httpd_free(struct httpd *httpd)
 	loop_io_free(httpd->left_io);
 	if (httpd->left_fd >= 0)
 		close(httpd->left_fd);
+	httpd_tls_unref(httpd->tls);
+	free(httpd->client_ca);
 	free(httpd);
+}
+
+int httpd_set_certificate(struct httpd *httpd, const char *cert, const char *key, struct error *err)
+{
+	struct httpd_tls *tls;
+
+	assert(httpd->tls);
+	if (httpd_tls_new(&tls, cert, key, httpd->client_ca, err) < 0)
+		return -1;
+	httpd_tls_unref(httpd->tls);
+	httpd->tls = tls;
+	return 0;
 }
 
 unsigned httpd_port(const struct httpd *httpd)

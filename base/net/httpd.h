@@ -12,11 +12,13 @@
 struct httpd;
 struct httpd_request;
 
-/* Refused without handle(), before or instead of an answer of its user's. */
+/* What is refused without handle() being called. */
 enum httpd_refusal {
-	HTTPD_BODY_TOO_LARGE,    /* answered 413 */
-	HTTPD_HEADERS_TOO_LARGE, /* more than the connection's memory; answered 431 */
-	HTTPD_TOO_MANY,          /* max_connections are open: closed, or left waiting to be accepted */
+	HTTPD_BODY_TOO_LARGE, /* answered 413; without an announced length, and far too large, just cut off */
+	/* The headers need more than the connection's memory: answered 431.  (A request line that alone does is answered 414,
+	 * what is no HTTP 400, and neither is told.) */
+	HTTPD_HEADERS_TOO_LARGE,
+	HTTPD_TOO_MANY, /* the limit of connections was just reached, by this peer: further ones wait to be accepted */
 };
 
 struct httpd_options {
@@ -24,8 +26,11 @@ struct httpd_options {
 	const char *cert, *key;   /* PEM; NULL: plain http.  Borrowed during the call only */
 	const char *client_ca;    /* PEM: a client certificate is asked for and verified if given; NULL: not asked */
 	unsigned max_connections; /* further ones wait to be accepted; 0: 1024 */
-	size_t connection_memory; /* bytes of each connection's buffer; 0: 16 KiB */
-	size_t body_max;          /* a larger request body is answered 413 */
+	/* Bytes of each connection's buffer, which holds the request's line and headers (and its own bookkeeping, about 80
+	 * bytes a header) beside the body's next piece: 4 KiB suffice for a bearer token of 2.5 KiB.  TLS costs 12 KiB more
+	 * for each connection.  0: 16 KiB. */
+	size_t connection_memory;
+	size_t body_max; /* a larger request body is answered 413 */
 	/* Ends a connection on which nothing moves; not while a request waits for its answer.  Rounded up to seconds;
 	 * 0: never. */
 	int64_t idle_timeout_ms;
@@ -38,7 +43,7 @@ struct httpd_options {
 	 * invalid after this returns.  A client that closes only its sending side counts as gone.  Optional; without it
 	 * a later answer to a client that left is dropped silently, and its connection is kept until then. */
 	void (*gone)(void *aux, struct httpd_request *request);
-	/* Optional, for log and metrics; `peer` is the client's numeric address. */
+	/* Optional, for log and metrics; `peer` is the client's numeric address.  Must not call anything of this server. */
 	void (*refused)(void *aux, enum httpd_refusal why, const char *peer);
 	void *aux;
 };

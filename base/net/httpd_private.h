@@ -1,6 +1,7 @@
 #pragma once
 
 #include <microhttpd.h>
+#include <netinet/in.h>
 #include <sys/queue.h>
 
 #include "base/buf.h"
@@ -14,6 +15,7 @@ TAILQ_HEAD(httpd_connections, httpd_connection);
 struct httpd_connection {
 	TAILQ_ENTRY(httpd_connection) link; /* while awaited */
 	int fd;
+	struct httpd_tls *tls; /* that it was opened under; NULL: plain http */
 	int64_t due_ms;
 	bool awaited; /* a request of it is */
 };
@@ -25,15 +27,19 @@ struct httpd {
 	int left_fd; /* epoll set of the suspended connections; -1: nobody wants to know */
 	struct loop_timer timer;
 	struct httpd_request *requests;
+	struct httpd_tls *tls; /* of connections from now on; NULL: plain http */
+	char *client_ca;       /* PEM; NULL: clients need no certificate */
+	unsigned n_connections, max_connections;
 	struct httpd_connections awaited; /* the first is due first */
 	struct loop_timer patience;
 	int64_t request_timeout_ms; /* 0: any */
 	size_t body_max;
 	unsigned port;
-	bool verify_clients, running;
+	bool running;
 	bool again; /* MHD_run() has something to do that neither its descriptor nor its timeout shows */
 	void (*handle)(void *aux, struct httpd_request *request);
 	void (*gone)(void *aux, struct httpd_request *request);
+	void (*refused)(void *aux, enum httpd_refusal why, const char *peer);
 	void *aux;
 };
 
@@ -43,10 +49,12 @@ struct httpd_request {
 	struct httpd_request *next, **link;
 	struct MHD_Connection *connection;
 	const char *method, *path;
+	char peer[INET6_ADDRSTRLEN];
 	char *client_name;
 	struct buf body;
 	size_t refused; /* body bytes read and thrown away because the body is too large */
-	bool handed;    /* handle() was called */
+	bool handed;    /* all of it is here */
+	bool offered;   /* handle() was called */
 	bool held;      /* the user may still answer */
 	bool suspended;
 	bool aborted; /* close the connection instead of going on */
@@ -69,6 +77,9 @@ void httpd_request_gone(struct httpd_request *request);   /* takes it from the u
 /* The response is handed to microhttpd when it next asks for it. */
 void httpd_set_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
 		      struct MHD_Response *response);
+
+/* Numeric, of the connection's client; "" when it is not known. */
+void httpd_peer_text(char out[INET6_ADDRSTRLEN], struct MHD_Connection *connection);
 
 void httpd_patience_init(struct httpd *httpd, int64_t request_timeout_ms);
 void httpd_awaits(struct httpd *httpd, struct httpd_connection *connection); /* from now on */

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,27 @@ void httpd_request_free(struct httpd_request *request)
 	free(request);
 }
 
+void httpd_peer_text(char out[INET6_ADDRSTRLEN], struct MHD_Connection *connection)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const struct sockaddr *address = info ? info->client_addr : NULL;
+
+	out[0] = '\0';
+	if (address && address->sa_family == AF_INET) {
+		const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
+
+		inet_ntop(AF_INET, &v4->sin_addr, out, INET6_ADDRSTRLEN);
+	} else if (address && address->sa_family == AF_INET6) {
+		const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+
+		/* On a socket for both families the old ones come as ::ffff:192.0.2.1. */
+		if (IN6_IS_ADDR_V4MAPPED(v6))
+			inet_ntop(AF_INET, v6->s6_addr + 12, out, INET6_ADDRSTRLEN);
+		else
+			inet_ntop(AF_INET6, v6, out, INET6_ADDRSTRLEN);
+	}
+}
+
 struct httpd_request *httpd_request_new(struct httpd *httpd, struct MHD_Connection *connection, const char *method,
 					const char *path)
 {
@@ -35,6 +57,7 @@ struct httpd_request *httpd_request_new(struct httpd *httpd, struct MHD_Connecti
 	request->connection = connection;
 	request->method = method;
 	request->path = path;
+	httpd_peer_text(request->peer, connection);
 	buf_init(&request->body, httpd->body_max);
 	buf_init(&request->stream, STREAM_WAITING_MAX);
 	request->next = httpd->requests;
@@ -203,6 +226,11 @@ const char *httpd_body(const struct httpd_request *request, size_t *len)
 const char *httpd_client_name(const struct httpd_request *request)
 {
 	return request->client_name;
+}
+
+const char *httpd_peer(const struct httpd_request *request)
+{
+	return request->peer;
 }
 
 void httpd_set_aux(struct httpd_request *request, void *aux)

@@ -2,6 +2,7 @@
 
 #include <gnutls/x509.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -11,25 +12,64 @@ static gnutls_datum_t datum(const char *text)
 	return (gnutls_datum_t){ .data = (unsigned char *)(uintptr_t)text, .size = (unsigned)strlen(text) };
 }
 
-int httpd_tls_check(const char *cert, const char *key, const char *client_ca, struct error *err)
-{
+struct httpd_tls {
+	unsigned refs;
 	gnutls_certificate_credentials_t credentials;
-	gnutls_datum_t cert_pem = datum(cert), key_pem = datum(key), ca_pem = datum(client_ca ? client_ca : "");
+};
 
-	if (gnutls_certificate_allocate_credentials(&credentials) < 0)
-		return error_set(err, ERROR_OS, "cannot set up TLS");
-	int result = gnutls_certificate_set_x509_key_mem(credentials, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM);
+static int set_credentials(struct httpd_tls *tls, const char *cert, const char *key, const char *client_ca,
+			   struct error *err)
+{
+	gnutls_datum_t cert_pem = datum(cert), key_pem = datum(key), ca_pem = datum(client_ca ? client_ca : "");
+	int result = gnutls_certificate_set_x509_key_mem(tls->credentials, &cert_pem, &key_pem, GNUTLS_X509_FMT_PEM);
+
 	if (result < 0)
-		error_set(err, ERROR_INVALID, "server certificate and key: %s", gnutls_strerror(result));
-	if (result >= 0 && client_ca) {
-		result = gnutls_certificate_set_x509_trust_mem(credentials, &ca_pem, GNUTLS_X509_FMT_PEM);
-		if (result == 0)
-			result = GNUTLS_E_NO_CERTIFICATE_FOUND;
-		if (result < 0)
-			error_set(err, ERROR_INVALID, "CA of client certificates: %s", gnutls_strerror(result));
+		return error_set(err, ERROR_INVALID, "server certificate and key: %s", gnutls_strerror(result));
+	if (!client_ca)
+		return 0;
+	result = gnutls_certificate_set_x509_trust_mem(tls->credentials, &ca_pem, GNUTLS_X509_FMT_PEM);
+	if (result == 0)
+		result = GNUTLS_E_NO_CERTIFICATE_FOUND;
+	if (result < 0)
+		return error_set(err, ERROR_INVALID, "CA of client certificates: %s", gnutls_strerror(result));
+	return 0;
+}
+
+int httpd_tls_new(struct httpd_tls **ret, const char *cert, const char *key, const char *client_ca, struct error *err)
+{
+	struct httpd_tls *tls = mem_alloc(sizeof *tls);
+
+	tls->refs = 1;
+	if (gnutls_certificate_allocate_credentials(&tls->credentials) < 0) {
+		free(tls);
+		return error_set(err, ERROR_OS, "cannot set up TLS");
 	}
-	gnutls_certificate_free_credentials(credentials);
-	return result < 0 ? -1 : 0;
+	if (set_credentials(tls, cert, key, client_ca, err) < 0) {
+		httpd_tls_unref(tls);
+		return -1;
+	}
+	*ret = tls;
+	return 0;
+}
+
+struct httpd_tls *httpd_tls_ref(struct httpd_tls *tls)
+{
+	if (tls)
+		tls->refs++;
+	return tls;
+}
+
+void httpd_tls_unref(struct httpd_tls *tls)
+{
+	if (!tls || --tls->refs > 0)
+		return;
+	gnutls_certificate_free_credentials(tls->credentials);
+	free(tls);
+}
+
+int httpd_tls_use(struct httpd_tls *tls, gnutls_session_t session)
+{
+	return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, tls->credentials) < 0 ? -1 : 0;
 }
 
 static char *subject(const gnutls_datum_t *der)

@@ -17,8 +17,9 @@
 /* The server runs in this process, libcurl in a child whose exit ends the loop. */
 
 struct fixture {
-	struct identity ca, server, client, other_ca, stranger;
+	struct identity ca, server, client, other_ca, stranger, renewed;
 	struct loop *loop;
+	struct httpd *httpd;
 	struct loop_timer later;
 	struct httpd_request *waiting;
 	unsigned gone;
@@ -36,6 +37,16 @@ static void on_later(struct loop_timer *timer)
 	httpd_answer(fixture->waiting, 200, "text/plain", NULL, "later", 5);
 }
 
+/* To the other CA's; `key` may be a wrong one. */
+static void rotate(struct fixture *fixture, struct httpd_request *request, const char *key)
+{
+	struct error err = { 0 };
+
+	if (httpd_set_certificate(fixture->httpd, fixture->renewed.cert, key, &err) < 0)
+		assert_int_equal(err.kind, ERROR_INVALID);
+	httpd_answer(request, err.kind == ERROR_NONE ? 200 : 500, "text/plain", NULL, "", 0);
+}
+
 static void handle(void *aux, struct httpd_request *request)
 {
 	struct fixture *fixture = aux;
@@ -50,6 +61,14 @@ static void handle(void *aux, struct httpd_request *request)
 
 		snprintf(text, sizeof text, "%u", fixture->gone);
 		httpd_answer(request, 200, "text/plain", NULL, text, strlen(text));
+		return;
+	}
+	if (strcmp(httpd_path(request), "/rotate") == 0) {
+		rotate(fixture, request, fixture->renewed.key);
+		return;
+	}
+	if (strcmp(httpd_path(request), "/rotate-badly") == 0) {
+		rotate(fixture, request, fixture->client.key);
 		return;
 	}
 	fixture->waiting = request;
@@ -128,13 +147,12 @@ static void run_client(struct fixture *fixture, bool (*client)(const struct fixt
 					 .handle = handle,
 					 .gone = gone,
 					 .aux = fixture };
-	struct httpd *httpd;
 	struct error err = { 0 };
 	int ends[2], status;
 
 	assert_int_equal(loop_new(&fixture->loop, &err), 0);
 	loop_timer_init(&fixture->later, fixture->loop, on_later);
-	if (httpd_new(&httpd, fixture->loop, &options, &err) < 0)
+	if (httpd_new(&fixture->httpd, fixture->loop, &options, &err) < 0)
 		fail_msg("%s", err.text);
 	assert_int_equal(pipe(ends), 0);
 	fflush(NULL);
@@ -143,7 +161,7 @@ static void run_client(struct fixture *fixture, bool (*client)(const struct fixt
 	if (pid == 0) {
 		close(ends[0]);
 		alarm(60);
-		_exit(client(fixture, httpd_port(httpd)) ? 0 : 1);
+		_exit(client(fixture, httpd_port(fixture->httpd)) ? 0 : 1);
 	}
 	close(ends[1]);
 	struct loop_io *io = loop_io_new(fixture->loop, ends[0], child_left, fixture->loop);
@@ -153,7 +171,7 @@ static void run_client(struct fixture *fixture, bool (*client)(const struct fixt
 	close(ends[0]);
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-	httpd_free(httpd);
+	httpd_free(fixture->httpd);
 	loop_free(fixture->loop);
 }
 
@@ -234,6 +252,47 @@ static void test_a_client_that_leaves_is_noticed(void **state)
 	run_client(*state, client_that_leaves);
 }
 
+static CURL *client_of_the_other_ca(const struct fixture *fixture, const struct identity *identity)
+{
+	CURL *curl = client_new(fixture, identity);
+
+	set_pem(curl, CURLOPT_CAINFO_BLOB, fixture->other_ca.cert);
+	return curl;
+}
+
+static long new_connections(CURL *curl)
+{
+	long n = -1;
+
+	curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &n);
+	return n;
+}
+
+static bool client_of_a_rotation(const struct fixture *fixture, unsigned port)
+{
+	CURL *old = client_new(fixture, NULL);
+	struct reply reply;
+
+	/* What is wrong changes nothing. */
+	if (ask(old, port, "/name", &reply) != 200 || ask(old, port, "/rotate-badly", &reply) != 500 ||
+	    ask(client_new(fixture, NULL), port, "/name", &reply) != 200 ||
+	    ask(client_of_the_other_ca(fixture, NULL), port, "/name", &reply) != 0)
+		return false;
+	/* The connection on which it happens goes on, and others get the new certificate. */
+	if (ask(old, port, "/rotate", &reply) != 200 || ask(old, port, "/wait", &reply) != 200 ||
+	    new_connections(old) != 0 || ask(client_new(fixture, NULL), port, "/name", &reply) != 0)
+		return false;
+	/* Clients are verified as before. */
+	return ask(client_of_the_other_ca(fixture, &fixture->client), port, "/name", &reply) == 200 &&
+	       strcmp(reply.body, "CN=somebody") == 0 &&
+	       ask(client_of_the_other_ca(fixture, &fixture->stranger), port, "/name", &reply) == 401;
+}
+
+static void test_a_new_certificate_is_for_new_connections_and_old_ones_go_on(void **state)
+{
+	run_client(*state, client_of_a_rotation);
+}
+
 static void test_what_is_no_certificate_or_not_its_key_is_an_error(void **state)
 {
 	struct fixture *fixture = *state;
@@ -268,7 +327,9 @@ static int setup(void **state)
 			       identity_issue(&fixture->server, &fixture->ca, "server", "DNS:localhost", &err) < 0 ||
 			       identity_issue(&fixture->client, &fixture->ca, "somebody", NULL, &err) < 0 ||
 			       identity_new_ca(&fixture->other_ca, "other CA", &err) < 0 ||
-			       identity_issue(&fixture->stranger, &fixture->other_ca, "somebody", NULL, &err) < 0
+			       identity_issue(&fixture->stranger, &fixture->other_ca, "somebody", NULL, &err) < 0 ||
+			       identity_issue(&fixture->renewed, &fixture->other_ca, "server", "DNS:localhost", &err) <
+				       0
 		       ? -1
 		       : 0;
 }
@@ -282,6 +343,7 @@ static int teardown(void **state)
 	identity_free(&fixture->client);
 	identity_free(&fixture->other_ca);
 	identity_free(&fixture->stranger);
+	identity_free(&fixture->renewed);
 	free(fixture);
 	return 0;
 }
@@ -294,6 +356,7 @@ int main(void)
 		cmocka_unit_test(test_a_certificate_of_another_ca_is_refused),
 		cmocka_unit_test(test_tls_before_1_2_is_refused),
 		cmocka_unit_test(test_a_client_that_leaves_is_noticed),
+		cmocka_unit_test(test_a_new_certificate_is_for_new_connections_and_old_ones_go_on),
 		cmocka_unit_test(test_what_is_no_certificate_or_not_its_key_is_an_error),
 	};
 
