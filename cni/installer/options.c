@@ -1,0 +1,328 @@
+#include "cni/installer/options.h"
+
+#include <arpa/inet.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define PREFIX "UFMSYNC_CNI_"
+
+static const struct {
+	const char *flag, *variable, *otherwise, *accepted, *help;
+} table[] = {
+	[OPTION_SERVER] = { "server", PREFIX "SERVER", NULL,
+			    "HOST:PORT, the host a name or an address ([fd00::1]:8443)",
+			    "where the service is; a name is resolved here, the node gets an address" },
+	[OPTION_SERVER_NAME] = { "server-name", PREFIX "SERVER_NAME", NULL, "a name or an address",
+				 "what the service's certificate is issued for (default: the host of --server)" },
+	[OPTION_NODE] = { "node", "NODE_NAME", NULL, "a node's name", "told to the service with each request" },
+	[OPTION_LOG] = { "log", PREFIX "LOG", NULL, "syslog, or an absolute path on the node",
+			 "where the plugin logs (default: nowhere)" },
+	[OPTION_TIMEOUT] = { "timeout", PREFIX "TIMEOUT", NULL, "a duration: 70s, 2m",
+			     "how long the plugin waits for an attach (default: its own)" },
+	[OPTION_CONNECT_TIMEOUT] = { "connect-timeout", PREFIX "CONNECT_TIMEOUT", NULL, "a duration: 10s",
+				     "how long it tries a service that cannot be reached (default: its own)" },
+	[OPTION_PLUGIN] = { "plugin", PREFIX "PLUGIN", "/usr/bin/ufmsync-cni", "an absolute path",
+			    "the plugin's binary in our image" },
+	[OPTION_CA] = { "ca", PREFIX "CA", "/run/ufmsync/ca/ca.crt", "an absolute path",
+			"the CA of the service's certificate, PEM" },
+	[OPTION_TOKEN] = { "token", PREFIX "TOKEN", "/run/ufmsync/token/token", "an absolute path",
+			   "file with a service account token of audience ufmsync" },
+	[OPTION_HOST_BIN] = { "host-bin", PREFIX "HOST_BIN", "/host/opt/cni/bin", "an absolute path",
+			      "where the node's folder of CNI plugins is mounted" },
+	[OPTION_HOST_CONF] = { "host-conf", PREFIX "HOST_CONF", "/host/etc/cni/net.d", "an absolute path",
+			       "where the node's /etc/cni/net.d is mounted" },
+	[OPTION_INTERVAL] = { "interval", PREFIX "INTERVAL", "10s", "a duration: 10s",
+			      "between two looks at everything" },
+	[OPTION_RESOLVE_INTERVAL] = { "resolve-interval", PREFIX "RESOLVE_INTERVAL", "60s", "a duration: 1m",
+				      "after which the name of the service is resolved anew" },
+	[OPTION_LOG_LEVEL] = { "log-level", PREFIX "LOG_LEVEL", "info", "debug, info, warn or error",
+			       "what is logged here" },
+	[OPTION_LOG_FORMAT] = { "log-format", PREFIX "LOG_FORMAT", "auto", "auto, text or json",
+				"auto: text on a terminal, else JSON" },
+};
+_Static_assert(array_length(table) == OPTION_COUNT, "each option has its row");
+
+/* Variables that Kubernetes itself makes for a Service named ufmsync-cni. */
+static const char *const service_links[] = { PREFIX "SERVICE_", PREFIX "PORT" };
+
+static bool begins(const char *text, const char *with)
+{
+	return strncmp(text, with, strlen(with)) == 0;
+}
+
+static int bad(enum option option, const char *value, struct error *err)
+{
+	return error_set(err, ERROR_INVALID, "--%s (%s): '%.200s' is not accepted: it takes %s", table[option].flag,
+			 table[option].variable, value, table[option].accepted);
+}
+
+/* --- where a value comes from ----------------------------------------------------------------------------------- */
+
+/* A word without a value; *said: one of those that say how. */
+static bool take_word(struct options *options, const char *word, bool *said)
+{
+	static const struct {
+		const char *word;
+		enum options_how how;
+	} words[] = {
+		{ "--once", OPTIONS_ONCE }, { "--stay", OPTIONS_FOREVER }, { "--check", OPTIONS_CHECK },
+		{ "--help", OPTIONS_HELP }, { "-h", OPTIONS_HELP },        { "--version", OPTIONS_VERSION },
+	};
+
+	for (size_t i = 0; i < array_length(words); i++)
+		if (strcmp(word, words[i].word) == 0) {
+			options->how = words[i].how;
+			*said = true;
+			return true;
+		}
+	if (strcmp(word, "--remove") != 0)
+		return false;
+	options->remove = true;
+	return true;
+}
+
+/* --flag=VALUE or --flag VALUE: how many arguments that were. */
+static int take_flag(struct options *options, char *const *argv, struct error *err)
+{
+	for (int i = 0; i < OPTION_COUNT && begins(argv[0], "--"); i++) {
+		size_t n = strlen(table[i].flag);
+		if (!begins(argv[0] + 2, table[i].flag))
+			continue;
+		const char *behind = argv[0] + 2 + n;
+		if (*behind == '=') {
+			options->text[i] = behind + 1;
+			return 1;
+		}
+		if (*behind)
+			continue;
+		if (!argv[1])
+			return error_set(err, ERROR_INVALID, "--%s needs a value: %s", table[i].flag,
+					 table[i].accepted);
+		options->text[i] = argv[1];
+		return 2;
+	}
+	return error_set(err, ERROR_INVALID, "'%.200s' is not known: see --help", argv[0]);
+}
+
+static int read_arguments(struct options *options, char *const *argv, struct error *err)
+{
+	bool said = false;
+
+	for (int i = argv[0] ? 1 : 0; argv[i];) {
+		int took = take_word(options, argv[i], &said) ? 1 : take_flag(options, &argv[i], err);
+		if (took < 0)
+			return -1;
+		i += took;
+	}
+	if (options->remove && !said)
+		options->how = OPTIONS_ONCE;
+	return 0;
+}
+
+static bool is_variable(const char *entry, const char *name)
+{
+	return begins(entry, name) && entry[strlen(name)] == '=';
+}
+
+static int read_variable(struct options *options, const char *entry, struct error *err)
+{
+	for (size_t i = 0; i < array_length(service_links); i++)
+		if (begins(entry, service_links[i]))
+			return 0;
+	for (int i = 0; i < OPTION_COUNT; i++)
+		if (is_variable(entry, table[i].variable)) {
+			if (!options->text[i])
+				options->text[i] = strchr(entry, '=') + 1;
+			return 0;
+		}
+	if (begins(entry, PREFIX))
+		return error_set(err, ERROR_INVALID, "the variable %.*s is not known: see --help",
+				 (int)strnlen(entry, strcspn(entry, "=")), entry);
+	return 0;
+}
+
+/* An empty value is "not set", wherever it came from. */
+static void fill_in(struct options *options)
+{
+	for (int i = 0; i < OPTION_COUNT; i++)
+		if (!options->text[i] || !*options->text[i])
+			options->text[i] = table[i].otherwise;
+}
+
+/* --- what is accepted ------------------------------------------------------------------------------------------- */
+
+static bool only(const char *text, size_t n, const char *characters)
+{
+	return n > 0 && strspn(text, characters) >= n;
+}
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGITS  "0123456789"
+
+enum { NAME_LENGTH = 253, PORT_DIGITS = 5, ADDRESS_LENGTH = 64 };
+
+static bool is_name(const char *text, size_t n)
+{
+	return n <= NAME_LENGTH && only(text, n, LETTERS DIGITS ".-_");
+}
+
+static bool is_ipv6(const char *text, size_t n)
+{
+	char copy[ADDRESS_LENGTH] = "";
+	struct in6_addr address;
+
+	if (n >= sizeof copy)
+		return false;
+	memcpy(copy, text, n);
+	return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
+static bool is_port(const char *text)
+{
+	size_t n = strlen(text);
+
+	return n <= PORT_DIGITS && only(text, n, DIGITS) && *text != '0' && strtol(text, NULL, 10) <= 65535;
+}
+
+static int read_server(struct options *options, struct error *err)
+{
+	const char *text = options->text[OPTION_SERVER];
+
+	if (!text)
+		return error_set(err, ERROR_INVALID, "--server (%s) is not set: it takes %s",
+				 table[OPTION_SERVER].variable, table[OPTION_SERVER].accepted);
+	const char *colon = strrchr(text, ':');
+	if (!colon || !is_port(colon + 1))
+		return bad(OPTION_SERVER, text, err);
+	size_t n = (size_t)(colon - text);
+	bool brackets = n > 2 && text[0] == '[' && text[n - 1] == ']';
+	if (brackets ? !is_ipv6(text + 1, n - 2) : !is_name(text, n))
+		return bad(OPTION_SERVER, text, err);
+	options->host = brackets ? mem_dup_n(text + 1, n - 2) : mem_dup_n(text, n);
+	options->port = mem_dup(colon + 1);
+	return 0;
+}
+
+static int read_names(struct options *options, struct error *err)
+{
+	const char *server_name = options->text[OPTION_SERVER_NAME], *node = options->text[OPTION_NODE];
+
+	if (server_name && !is_name(server_name, strlen(server_name)) && !is_ipv6(server_name, strlen(server_name)))
+		return bad(OPTION_SERVER_NAME, server_name, err);
+	if (node && !is_name(node, strlen(node)))
+		return bad(OPTION_NODE, node, err);
+	if (!server_name)
+		options->text[OPTION_SERVER_NAME] = options->host;
+	return 0;
+}
+
+static int read_paths(const struct options *options, struct error *err)
+{
+	static const enum option paths[] = { OPTION_PLUGIN, OPTION_CA, OPTION_TOKEN, OPTION_HOST_BIN,
+					     OPTION_HOST_CONF };
+	const char *log = options->text[OPTION_LOG];
+
+	for (size_t i = 0; i < array_length(paths); i++)
+		if (options->text[paths[i]][0] != '/' || strlen(options->text[paths[i]]) >= PATH_MAX)
+			return bad(paths[i], options->text[paths[i]], err);
+	if (log && strcmp(log, "syslog") != 0 && (*log != '/' || strlen(log) >= PATH_MAX))
+		return bad(OPTION_LOG, log, err);
+	return 0;
+}
+
+/* A number with ms, s, m or h; a bare number is seconds; more than none, a day at most. */
+static int read_duration(const struct options *options, enum option option, int64_t *ms, struct error *err)
+{
+	static const struct {
+		const char *unit;
+		int64_t ms;
+	} units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "h", 3600 * 1000 } };
+	const char *text = options->text[option];
+	size_t digits = text ? strspn(text, DIGITS) : 0;
+
+	if (!text)
+		return 0;
+	for (size_t i = 0; i < array_length(units) && digits > 0 && digits < 9; i++)
+		if (strcmp(text + digits, units[i].unit) == 0) {
+			*ms = strtol(text, NULL, 10) * units[i].ms;
+			if (*ms > 0 && *ms <= INT64_C(24) * 3600 * 1000)
+				return 0;
+		}
+	return bad(option, text, err);
+}
+
+static int read_log(struct options *options, struct error *err)
+{
+	static const char *const formats[] = { [LOG_AUTO] = "auto", [LOG_TEXT] = "text", [LOG_JSON] = "json" };
+
+	if (!log_level_parse(&options->log_level, options->text[OPTION_LOG_LEVEL]))
+		return bad(OPTION_LOG_LEVEL, options->text[OPTION_LOG_LEVEL], err);
+	for (size_t i = 0; i < array_length(formats); i++)
+		if (strcmp(options->text[OPTION_LOG_FORMAT], formats[i]) == 0) {
+			options->log_format = (enum log_format)i;
+			return 0;
+		}
+	return bad(OPTION_LOG_FORMAT, options->text[OPTION_LOG_FORMAT], err);
+}
+
+static int check(struct options *options, struct error *err)
+{
+	int64_t plugins_own;
+
+	if (!options->remove && (read_server(options, err) < 0 || read_names(options, err) < 0))
+		return -1;
+	if (read_paths(options, err) < 0 || read_log(options, err) < 0 ||
+	    read_duration(options, OPTION_INTERVAL, &options->interval_ms, err) < 0 ||
+	    read_duration(options, OPTION_RESOLVE_INTERVAL, &options->resolve_ms, err) < 0 ||
+	    read_duration(options, OPTION_TIMEOUT, &plugins_own, err) < 0 ||
+	    read_duration(options, OPTION_CONNECT_TIMEOUT, &plugins_own, err) < 0)
+		return -1;
+	return 0;
+}
+
+int options_parse(struct options *options, char *const *argv, char *const *environ, struct error *err)
+{
+	*options = (struct options){ .how = OPTIONS_FOREVER };
+	if (read_arguments(options, argv, err) < 0)
+		return -1;
+	if (options->how == OPTIONS_HELP || options->how == OPTIONS_VERSION)
+		return 0;
+	for (size_t i = 0; environ[i]; i++)
+		if (read_variable(options, environ[i], err) < 0)
+			return -1;
+	fill_in(options);
+	if (check(options, err) == 0)
+		return 0;
+	options_free(options);
+	return -1;
+}
+
+void options_free(struct options *options)
+{
+	free(options->host);
+	free(options->port);
+	options->host = options->port = NULL;
+}
+
+void options_help(FILE *out)
+{
+	fputs("ufmsync-cni-install " UFMSYNC_VERSION
+	      " - puts the CNI plugin and what it needs on a node, and keeps it fresh\n\n"
+	      "usage: ufmsync-cni-install [OPTION ...]            for ever, until SIGTERM\n"
+	      "       ufmsync-cni-install --once [OPTION ...]     once\n"
+	      "       ufmsync-cni-install --check [OPTION ...]    changes nothing: is the node up to date?\n"
+	      "       ufmsync-cni-install --remove [--stay | --check] [OPTION ...]\n"
+	      "                            takes everything away (and waits for SIGTERM), or: is everything gone?\n"
+	      "       ufmsync-cni-install --help | --version\n\n"
+	      "Each option is a flag or an environment variable; a flag wins.\n\n",
+	      out);
+	for (int i = 0; i < OPTION_COUNT; i++) {
+		fprintf(out, "  --%-17s %s\n", table[i].flag, table[i].help);
+		fprintf(out, "  %-19s %s: %s%s%s\n", "", table[i].variable, table[i].accepted,
+			table[i].otherwise ? "; default " : "", table[i].otherwise ? table[i].otherwise : "");
+	}
+	fputs("\nexit codes: 0 done, up to date or ended by SIGTERM; 1 failed or not up to date; 2 bad option\n", out);
+}
