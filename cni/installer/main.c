@@ -93,7 +93,7 @@ int main(int argc, char **argv)
 	(void)argc;
 	umask(OTHERS);
 	hold_signals(&held);
-	if (options_parse(&options, argv, environ, &err) < 0) {
+	if (options_parse(&options, (const char *const *)argv, (const char *const *)environ, &err) < 0) {
 		fprintf(stderr, "ufmsync-cni-install: %s\n", err.text);
 		return EXIT_USAGE;
 	}

@@ -39,7 +39,7 @@ char *node_text(const struct node_text *say)
 	return buf_take(&buf);
 }
 
-static bool is_address(const char *text)
+bool node_text_is_address(const char *text)
 {
 	unsigned char address[16];
 
@@ -58,7 +58,7 @@ char *node_text_address(const char *text, size_t len, const char *server_name)
 	size_t n = (size_t)(colon - server);
 	bool brackets = n > 2 && server[0] == '[' && server[n - 1] == ']';
 	char *address = brackets ? mem_dup_n(server + 1, n - 2) : mem_dup_n(server, n);
-	if (!is_address(address))
+	if (!node_text_is_address(address))
 		mem_freep(&address);
 	return address;
 }

@@ -21,6 +21,8 @@ char *node_text(const struct node_text *say); /* to be freed */
  * could be used.  To be freed. */
 char *node_text_address(const char *text, size_t len, const char *server_name);
 
+bool node_text_is_address(const char *text); /* numeric */
+
 /* Which of the answers to use: the present one as long as it is among them, so that nodes do not change their server
  * because a name server shuffles.  NULL: there is none.  Borrowed from the answers. */
 const char *node_text_choose(const char *present, const char *const *answers, size_t n);

@@ -85,7 +85,7 @@ static bool take_word(struct options *options, const char *word, bool *said)
 }
 
 /* --flag=VALUE or --flag VALUE: how many arguments that were. */
-static int take_flag(struct options *options, char *const *argv, struct error *err)
+static int take_flag(struct options *options, const char *const *argv, struct error *err)
 {
 	for (int i = 0; i < OPTION_COUNT && begins(argv[0], "--"); i++) {
 		size_t n = strlen(table[i].flag);
@@ -107,7 +107,7 @@ static int take_flag(struct options *options, char *const *argv, struct error *e
 	return error_set(err, ERROR_INVALID, "'%.200s' is not known: see --help", argv[0]);
 }
 
-static int read_arguments(struct options *options, char *const *argv, struct error *err)
+static int read_arguments(struct options *options, const char *const *argv, struct error *err)
 {
 	bool said = false;
 
@@ -283,7 +283,7 @@ static int check(struct options *options, struct error *err)
 	return 0;
 }
 
-int options_parse(struct options *options, char *const *argv, char *const *environ, struct error *err)
+int options_parse(struct options *options, const char *const *argv, const char *const *environ, struct error *err)
 {
 	*options = (struct options){ .how = OPTIONS_FOREVER };
 	if (read_arguments(options, argv, err) < 0)

@@ -48,7 +48,7 @@ struct options {
 
 /* Both lists end with NULL; argv[0] is skipped.  ERROR_INVALID names option, value and what is accepted; an unknown
  * flag or UFMSYNC_CNI_ variable is one.  After a failure there is nothing to be freed. */
-int options_parse(struct options *options, char *const *argv, char *const *environ, struct error *err);
+int options_parse(struct options *options, const char *const *argv, const char *const *environ, struct error *err);
 void options_free(struct options *options);
 
 void options_help(FILE *out);

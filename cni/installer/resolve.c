@@ -3,18 +3,11 @@
 #include <arpa/inet.h>
 #include <netdb.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
-
-static bool is_address(const char *host)
-{
-	unsigned char address[16];
-
-	return inet_pton(AF_INET, host, address) == 1 || inet_pton(AF_INET6, host, address) == 1;
-}
+#include "cni/installer/node_text.h"
 
 static void add(struct resolve *out, const struct sockaddr *address)
 {
@@ -50,7 +43,7 @@ int resolve(struct resolve *out, const char *host, struct error *err)
 	struct addrinfo *list = NULL;
 
 	*out = (struct resolve){ .n = 0 };
-	if (is_address(host)) {
+	if (node_text_is_address(host)) {
 		out->addresses[out->n++] = mem_dup(host);
 		return 0;
 	}

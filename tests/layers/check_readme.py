@@ -13,8 +13,8 @@ LOG_ID = re.compile(r'(?:log_say|log_limited)\((?:[^"]*?)"([A-Z][A-Z_]+)"|(?:\?|
 REASON = re.compile(r'"((?:Bad|GUID|PKey|Pool|Network|Fabric|Record|Member|Released|Ungated)[A-Za-z]*)"')
 
 
-def sources(root):
-    folder = os.path.join(root, "ufmsync")
+def sources(root, folder="ufmsync"):
+    folder = os.path.join(root, folder)
     for name in sorted(os.listdir(folder)):
         if name.endswith(".c"):
             with open(os.path.join(folder, name)) as f:
@@ -43,6 +43,8 @@ def main():
             ids |= {a or b for a, b in LOG_ID.findall(text)}
         if name.startswith("engine"):
             reasons |= set(REASON.findall(text))
+    for _, text in sources(root, "cni/installer"):
+        ids |= {a or b for a, b in LOG_ID.findall(text)}
     missing += ["log id " + i for i in sorted(ids) if "`%s`" % i not in readme]
     missing += ["reason " + r for r in sorted(reasons) if "`%s`" % r not in readme]
     print("%d settings, %d log ids, %d reasons" % (settings, len(ids), len(reasons)))
