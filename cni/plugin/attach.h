@@ -20,7 +20,7 @@ enum { ATTACH_MEMBERSHIPS_MAX = 2 };
 struct attach_answer {
 	char *guid; /* canonical, owned */
 	char *pkey; /* the network's own text; NULL: none; owned */
-	struct {
+	struct attach_membership {
 		unsigned pkey; /* 0x1-0x7ffe */
 		bool full;
 	} memberships[ATTACH_MEMBERSHIPS_MAX];
