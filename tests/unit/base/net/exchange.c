@@ -14,6 +14,7 @@
 
 struct loop *exchange_loop;
 struct http *exchange_http;
+struct raw_server exchange_server;
 static int pending;
 static bool sending; /* inside http_send() */
 
@@ -24,6 +25,7 @@ int exchange_setup(void **state)
 
 	(void)state;
 	pending = 0;
+	exchange_server.pid = 0;
 	return loop_new(&exchange_loop, &err) < 0 || http_new(&exchange_http, exchange_loop, &options, &err) < 0;
 }
 
@@ -34,7 +36,14 @@ int exchange_teardown(void **state)
 	loop_free(exchange_loop);
 	exchange_http = NULL;
 	exchange_loop = NULL;
+	if (exchange_server.pid)
+		raw_server_stop(&exchange_server);
 	return 0;
+}
+
+void exchange_serve(void (*serve)(struct raw_peer *peer))
+{
+	raw_server_start(&exchange_server, &(struct raw_server_options){ .serve = serve });
 }
 
 void exchange_renew_http(const struct http_options *options)

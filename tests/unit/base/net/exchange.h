@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/net/http.h"
+#include "tests/unit/base/net/raw_server.h"
 
 /* One request of a test and all that was heard of it. */
 struct exchange {
@@ -22,12 +23,16 @@ struct exchange {
 	struct exchange *other; /* for these */
 };
 
-/* A loop and a client for each test: cmocka's setup and teardown. */
+/* A loop and a client for each test, and a server that teardown stops if the test started it: cmocka's setup and
+ * teardown. */
 extern struct loop *exchange_loop;
 extern struct http *exchange_http;
+extern struct raw_server exchange_server;
 int exchange_setup(void **state);
 int exchange_teardown(void **state);
 void exchange_renew_http(const struct http_options *options);
+
+void exchange_serve(void (*serve)(struct raw_peer *peer)); /* starts it, without TLS */
 
 /* Callbacks and aux of `options` are set here; NULL fields get a default (GET, 64 KiB, a minute). */
 void exchange_send(struct exchange *exchange, const struct http_request_options *options);

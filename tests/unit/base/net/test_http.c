@@ -14,27 +14,6 @@
 #include "tests/unit/base/net/exchange.h"
 #include "tests/unit/base/net/raw_server.h"
 
-static struct raw_server server;
-
-static void serve_with(void (*serve)(struct raw_peer *peer))
-{
-	raw_server_start(&server, &(struct raw_server_options){ .serve = serve });
-}
-
-static int setup(void **state)
-{
-	server.pid = 0;
-	return exchange_setup(state);
-}
-
-static int teardown(void **state)
-{
-	exchange_teardown(state);
-	if (server.pid)
-		raw_server_stop(&server);
-	return 0;
-}
-
 /* ---- what is sent and what comes back ---- */
 
 static void serve_rich(struct raw_peer *peer)
@@ -51,14 +30,14 @@ static void test_an_answer_comes_with_status_headers_and_body(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_rich);
-	exchange_get(&x, server.url, "/a?b=c");
+	exchange_serve(serve_rich);
+	exchange_get(&x, exchange_server.url, "/a?b=c");
 	exchange_wait();
 	exchange_assert_answered(&x, 503, "abcdefg");
 	assert_string_equal(x.content_type, "application/json");
 	assert_string_equal(x.location, "/there");
 	assert_int_equal(x.retry_after_ms, 7000);
-	assert_non_null(strstr(server.seen->request, "GET /a?b=c HTTP/1.1\r\n"));
+	assert_non_null(strstr(exchange_server.seen->request, "GET /a?b=c HTTP/1.1\r\n"));
 	exchange_free(&x);
 }
 
@@ -73,8 +52,8 @@ static void test_a_retry_after_that_is_no_number_is_absent(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_retry_date);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_retry_date);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 429, "");
 	assert_int_equal(x.retry_after_ms, -1);
@@ -89,8 +68,8 @@ static void test_a_request_is_sent_as_given_and_nothing_is_invented(void **state
 	char *url;
 
 	(void)state;
-	serve_with(raw_serve_hello);
-	url = mem_printf("%s/pods/../x", server.url);
+	exchange_serve(raw_serve_hello);
+	url = mem_printf("%s/pods/../x", exchange_server.url);
 	exchange_send(&x, &(struct http_request_options){
 				  .method = "PATCH",
 				  .url = url,
@@ -101,15 +80,15 @@ static void test_a_request_is_sent_as_given_and_nothing_is_invented(void **state
 			  });
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "hello");
-	assert_non_null(strstr(server.seen->request, "PATCH /pods/../x HTTP/1.1\r\n"));
-	assert_non_null(strstr(server.seen->request, "\r\nAuthorization: Bearer t0p\r\n"));
-	assert_non_null(strstr(server.seen->request, "\r\nContent-Type: application/json-patch+json\r\n"));
-	assert_non_null(strstr(server.seen->request, "\r\nUser-Agent: ufmsync-test\r\n"));
-	assert_non_null(strstr(server.seen->request, "\r\nContent-Length: 5\r\n"));
-	assert_non_null(strstr(server.seen->request, "\r\n\r\n[1,2]"));
-	assert_null(strstr(server.seen->request, "Expect"));
-	assert_null(strstr(server.seen->request, "Accept-Encoding"));
-	assert_null(strstr(server.seen->request, "Upgrade"));
+	assert_non_null(strstr(exchange_server.seen->request, "PATCH /pods/../x HTTP/1.1\r\n"));
+	assert_non_null(strstr(exchange_server.seen->request, "\r\nAuthorization: Bearer t0p\r\n"));
+	assert_non_null(strstr(exchange_server.seen->request, "\r\nContent-Type: application/json-patch+json\r\n"));
+	assert_non_null(strstr(exchange_server.seen->request, "\r\nUser-Agent: ufmsync-test\r\n"));
+	assert_non_null(strstr(exchange_server.seen->request, "\r\nContent-Length: 5\r\n"));
+	assert_non_null(strstr(exchange_server.seen->request, "\r\n\r\n[1,2]"));
+	assert_null(strstr(exchange_server.seen->request, "Expect"));
+	assert_null(strstr(exchange_server.seen->request, "Accept-Encoding"));
+	assert_null(strstr(exchange_server.seen->request, "Upgrade"));
 	exchange_free(&x);
 	free(url);
 }
@@ -121,14 +100,14 @@ static void test_a_large_body_goes_out_without_waiting_for_100_continue(void **s
 	char *body = mem_alloc(n);
 
 	(void)state;
-	serve_with(raw_serve_hello);
-	exchange_send(
-		&x, &(struct http_request_options){ .method = "POST", .url = server.url, .body = body, .body_len = n });
+	exchange_serve(raw_serve_hello);
+	exchange_send(&x, &(struct http_request_options){
+				  .method = "POST", .url = exchange_server.url, .body = body, .body_len = n });
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "hello");
-	assert_null(strstr(server.seen->request, "Expect"));
-	assert_null(strstr(server.seen->request, "Content-Type"));
-	assert_non_null(strstr(server.seen->request, "Content-Length: 2097152\r\n"));
+	assert_null(strstr(exchange_server.seen->request, "Expect"));
+	assert_null(strstr(exchange_server.seen->request, "Content-Type"));
+	assert_non_null(strstr(exchange_server.seen->request, "Content-Length: 2097152\r\n"));
 	exchange_free(&x);
 	free(body);
 }
@@ -138,14 +117,14 @@ static void test_a_post_without_body_has_length_0_and_a_get_or_delete_has_none(v
 	static const char *const methods[] = { "POST", "PUT", "GET", "DELETE" };
 
 	(void)state;
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	for (size_t i = 0; i < array_length(methods); i++) {
 		struct exchange x = { 0 };
-		exchange_send(&x, &(struct http_request_options){ .method = methods[i], .url = server.url });
+		exchange_send(&x, &(struct http_request_options){ .method = methods[i], .url = exchange_server.url });
 		exchange_wait();
 		exchange_assert_answered(&x, 200, "hello");
-		assert_int_equal(strncmp(server.seen->request, methods[i], strlen(methods[i])), 0);
-		assert_int_equal(strstr(server.seen->request, "Content-Length: 0\r\n") != NULL, i < 2);
+		assert_int_equal(strncmp(exchange_server.seen->request, methods[i], strlen(methods[i])), 0);
+		assert_int_equal(strstr(exchange_server.seen->request, "Content-Length: 0\r\n") != NULL, i < 2);
 		exchange_free(&x);
 	}
 }
@@ -161,12 +140,12 @@ static void test_a_redirect_is_an_answer_and_not_followed(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_redirect);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_redirect);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 302, "");
 	assert_string_equal(x.location, "/elsewhere");
-	assert_int_equal(server.seen->requests, 1);
+	assert_int_equal(exchange_server.seen->requests, 1);
 	exchange_free(&x);
 }
 
@@ -175,10 +154,10 @@ static void test_proxies_of_the_environment_are_ignored(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	setenv("http_proxy", "http://127.0.0.1:1", 1);
 	setenv("ALL_PROXY", "http://127.0.0.1:1", 1);
-	exchange_get(&x, server.url, "/");
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	unsetenv("http_proxy");
 	unsetenv("ALL_PROXY");
@@ -191,31 +170,31 @@ static void test_proxies_of_the_environment_are_ignored(void **state)
 static void test_a_connection_is_used_again(void **state)
 {
 	(void)state;
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	for (int i = 0; i < 5; i++) {
 		struct exchange x = { 0 };
-		exchange_get(&x, server.url, "/");
+		exchange_get(&x, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&x, 200, "hello");
 		exchange_free(&x);
 	}
-	assert_int_equal(server.seen->connections, 1);
-	assert_int_equal(server.seen->requests, 5);
+	assert_int_equal(exchange_server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->requests, 5);
 }
 
 static void test_idle_connections_are_dropped_when_asked(void **state)
 {
 	(void)state;
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	for (int i = 0; i < 3; i++) {
 		struct exchange x = { 0 };
-		exchange_get(&x, server.url, "/");
+		exchange_get(&x, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&x, 200, "hello");
 		exchange_free(&x);
 		http_drop_idle(exchange_http);
 	}
-	assert_int_equal(server.seen->connections, 3);
+	assert_int_equal(exchange_server.seen->connections, 3);
 }
 
 static void serve_one_then_close(struct raw_peer *peer)
@@ -231,16 +210,16 @@ static void serve_one_then_close(struct raw_peer *peer)
 static void test_a_reset_of_a_reused_connection_before_any_answer_is_tried_again_unseen(void **state)
 {
 	(void)state;
-	serve_with(serve_one_then_close);
+	exchange_serve(serve_one_then_close);
 	for (int i = 0; i < 2; i++) {
 		struct exchange x = { 0 };
-		exchange_get(&x, server.url, "/");
+		exchange_get(&x, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&x, 200, "once");
 		exchange_free(&x);
 	}
-	assert_int_equal(server.seen->connections, 2);
-	assert_int_equal(server.seen->requests, 3);
+	assert_int_equal(exchange_server.seen->connections, 2);
+	assert_int_equal(exchange_server.seen->requests, 3);
 }
 
 static void test_requests_beyond_the_limit_of_connections_wait_their_turn(void **state)
@@ -249,9 +228,9 @@ static void test_requests_beyond_the_limit_of_connections_wait_their_turn(void *
 
 	(void)state;
 	exchange_renew_http(&(struct http_options){ .max_connections = 3 });
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	for (size_t i = 0; i < array_length(x); i++)
-		exchange_get(&x[i], server.url, "/");
+		exchange_get(&x[i], exchange_server.url, "/");
 	/* Some of those that wait, and some on the wire, change their mind. */
 	for (size_t i = 0; i < array_length(x); i += 7) {
 		http_cancel(x[i].request);
@@ -265,7 +244,7 @@ static void test_requests_beyond_the_limit_of_connections_wait_their_turn(void *
 			exchange_assert_answered(&x[i], 200, "hello");
 		exchange_free(&x[i]);
 	}
-	assert_true(server.seen->connections <= 3 + 1); /* one cancelled while it was being made */
+	assert_true(exchange_server.seen->connections <= 3 + 1); /* one cancelled while it was being made */
 }
 
 static void serve_slow_then_hello(struct raw_peer *peer)
@@ -279,7 +258,7 @@ static void serve_slow_then_hello(struct raw_peer *peer)
 static void release_and_check(struct exchange *x)
 {
 	assert_int_equal(x->other->done, 0);
-	raw_server_release(&server);
+	raw_server_release(&exchange_server);
 }
 
 static void test_what_is_under_way_ends_well_when_idle_connections_are_dropped(void **state)
@@ -288,9 +267,9 @@ static void test_what_is_under_way_ends_well_when_idle_connections_are_dropped(v
 	static struct raw_server second;
 
 	(void)state;
-	serve_with(serve_slow_then_hello);
+	exchange_serve(serve_slow_then_hello);
 	raw_server_start(&second, &(struct raw_server_options){ .serve = raw_serve_hello });
-	exchange_get(&other, server.url, "/");
+	exchange_get(&other, exchange_server.url, "/");
 	http_drop_idle(exchange_http);
 	x.on_done = release_and_check;
 	x.other = &other;
@@ -323,11 +302,11 @@ static void test_a_big_answer_streams_in_small_pieces_and_slices(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_big);
+	exchange_serve(raw_serve_big);
 	watched = &x;
 	most_a_turn = bytes_before = 0;
 	loop_on_turn(exchange_loop, measure_turn, NULL);
-	exchange_stream(&x, server.url, "/");
+	exchange_stream(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "");
 	assert_int_equal(x.data_bytes, RAW_BIG);
@@ -363,8 +342,8 @@ static void test_a_big_answer_in_chunks_streams_whole(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_big_chunked);
-	exchange_stream(&x, server.url, "/");
+	exchange_serve(serve_big_chunked);
+	exchange_stream(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "");
 	assert_int_equal(x.data_bytes, RAW_BIG);
@@ -377,8 +356,8 @@ static void test_an_answer_larger_than_allowed_is_ended(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_big);
-	exchange_get(&x, server.url, "/"); /* collected: 64 KiB */
+	exchange_serve(raw_serve_big);
+	exchange_get(&x, exchange_server.url, "/"); /* collected: 64 KiB */
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_LIMIT, "larger than the 65536 bytes");
 	assert_true(x.sent);
@@ -391,8 +370,8 @@ static void test_an_error_page_is_cut_at_64_KiB_and_still_an_answer(void **state
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_big);
-	exchange_stream(&x, server.url, "/error"); /* not through `data`: it is not 2xx */
+	exchange_serve(raw_serve_big);
+	exchange_stream(&x, exchange_server.url, "/error"); /* not through `data`: it is not 2xx */
 	exchange_wait();
 	exchange_assert_answered(&x, 500, NULL);
 	assert_int_equal(x.body_len, 64 << 10);
@@ -411,8 +390,8 @@ static void test_an_error_of_the_reader_ends_the_exchange_with_it(void **state)
 	struct exchange x = { .on_data = refuse_data };
 
 	(void)state;
-	serve_with(raw_serve_big);
-	exchange_stream(&x, server.url, "/");
+	exchange_serve(raw_serve_big);
+	exchange_stream(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_INVALID, "not what I wanted");
 	assert_true(x.sent);
@@ -433,8 +412,8 @@ static void test_headers_without_end_are_refused(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_endless_head);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_endless_head);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_LIMIT, "headers are larger");
 	exchange_free(&x);
@@ -453,14 +432,14 @@ static void test_a_header_without_end_is_refused(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_endless_header);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_endless_header);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_LIMIT, "too long");
 	exchange_free(&x);
 }
 
-#define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define promise(test) cmocka_unit_test_setup_teardown(test, exchange_setup, exchange_teardown)
 
 int main(void)
 {

@@ -19,7 +19,6 @@ enum frame_type { DATA = 0, HEADERS = 1, RST_STREAM = 3, SETTINGS = 4, PING = 6,
 enum { END_STREAM = 1, ACK = 1, END_HEADERS = 4 };
 enum { NO_ERROR = 0, INTERNAL_ERROR = 2 };
 
-static struct raw_server server;
 static struct cert ca, server_cert;
 
 /* ---- the server ---- */
@@ -163,23 +162,15 @@ static void renew_http(void)
 
 static int setup(void **state)
 {
-	server.pid = 0;
 	exchange_setup(state);
 	renew_http();
 	return 0;
 }
 
-static int teardown(void **state)
-{
-	exchange_teardown(state);
-	if (server.pid)
-		raw_server_stop(&server);
-	return 0;
-}
-
 static void serve_with(void (*serve)(struct raw_peer *peer))
 {
-	raw_server_start(&server, &(struct raw_server_options){ .serve = serve, .tls = &server_cert, .http2 = true });
+	raw_server_start(&exchange_server,
+			 &(struct raw_server_options){ .serve = serve, .tls = &server_cert, .http2 = true });
 }
 
 static void test_many_requests_share_one_connection(void **state)
@@ -189,19 +180,19 @@ static void test_many_requests_share_one_connection(void **state)
 	(void)state;
 	serve_with(serve_hello);
 	for (size_t i = 0; i < array_length(x); i++)
-		exchange_get(&x[i], server.url, "/");
+		exchange_get(&x[i], exchange_server.url, "/");
 	exchange_wait();
 	for (size_t i = 0; i < array_length(x); i++) {
 		exchange_assert_answered(&x[i], 200, "hello");
 		exchange_free(&x[i]);
 	}
-	assert_int_equal(server.seen->connections, 1);
-	assert_int_equal(server.seen->requests, array_length(x));
+	assert_int_equal(exchange_server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->requests, array_length(x));
 }
 
 static void get_medium(struct exchange *x)
 {
-	exchange_send(x, &(struct http_request_options){ .url = server.url, .body_max = 1 << 20 });
+	exchange_send(x, &(struct http_request_options){ .url = exchange_server.url, .body_max = 1 << 20 });
 }
 
 static void assert_medium(const struct exchange *x)
@@ -220,11 +211,11 @@ static void test_larger_answers_come_side_by_side_and_let_others_pass(void **sta
 	serve_with(serve_mixed);
 	for (int round = 0; round < 25; round++) {
 		struct exchange silent = { 0 }, larger[2] = { 0 }, small[5] = { 0 };
-		exchange_get(&silent, server.url, "/");
+		exchange_get(&silent, exchange_server.url, "/");
 		get_medium(&larger[0]);
 		get_medium(&larger[1]);
 		for (size_t i = 0; i < (size_t)round % 5; i++)
-			exchange_get(&small[i], server.url, "/");
+			exchange_get(&small[i], exchange_server.url, "/");
 		exchange_forget(&silent);
 		exchange_wait();
 		http_cancel(silent.request);
@@ -236,7 +227,7 @@ static void test_larger_answers_come_side_by_side_and_let_others_pass(void **sta
 			assert_medium(&larger[i]);
 			exchange_free(&larger[i]);
 		}
-		assert_int_equal(server.seen->connections, round + 1);
+		assert_int_equal(exchange_server.seen->connections, round + 1);
 		http_drop_idle(exchange_http);
 	}
 }
@@ -247,9 +238,9 @@ static void test_a_streamed_answer_has_a_connection_of_its_own(void **state)
 
 	(void)state;
 	serve_with(serve_mixed);
-	exchange_get(&x[0], server.url, "/"); /* silent */
-	exchange_stream(&x[1], server.url, "/");
-	exchange_stream(&x[2], server.url, "/");
+	exchange_get(&x[0], exchange_server.url, "/"); /* silent */
+	exchange_stream(&x[1], exchange_server.url, "/");
+	exchange_stream(&x[2], exchange_server.url, "/");
 	exchange_forget(&x[0]);
 	exchange_wait();
 	for (size_t i = 1; i < 3; i++) {
@@ -257,13 +248,13 @@ static void test_a_streamed_answer_has_a_connection_of_its_own(void **state)
 		assert_int_equal(x[i].data_sum, raw_big_sum());
 		exchange_free(&x[i]);
 	}
-	assert_int_equal(server.seen->connections, 3);
+	assert_int_equal(exchange_server.seen->connections, 3);
 	http_cancel(x[0].request);
-	exchange_stream(&x[3], server.url, "/"); /* which it then leaves to the next */
+	exchange_stream(&x[3], exchange_server.url, "/"); /* which it then leaves to the next */
 	exchange_wait();
 	exchange_assert_answered(&x[3], 200, "");
 	exchange_free(&x[3]);
-	assert_int_equal(server.seen->connections, 3);
+	assert_int_equal(exchange_server.seen->connections, 3);
 }
 
 static void test_a_cancelled_request_leaves_the_connection_to_the_others(void **state)
@@ -272,17 +263,17 @@ static void test_a_cancelled_request_leaves_the_connection_to_the_others(void **
 
 	(void)state;
 	serve_with(serve_mixed);
-	exchange_get(&silent, server.url, "/");
+	exchange_get(&silent, exchange_server.url, "/");
 	get_medium(&x[0]);
 	get_medium(&x[1]);
 	exchange_forget(&silent);
 	exchange_wait();
 	http_cancel(silent.request);
-	exchange_get(&x[2], server.url, "/");
+	exchange_get(&x[2], exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x[2], 200, "hello");
 	assert_int_equal(silent.done, 0);
-	assert_int_equal(server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->connections, 1);
 	for (size_t i = 0; i < array_length(x); i++)
 		exchange_free(&x[i]);
 }
@@ -299,7 +290,7 @@ static void test_a_request_may_be_cancelled_when_its_head_has_come(void **state)
 
 	(void)state;
 	serve_with(serve_mixed);
-	exchange_get(&silent, server.url, "/");
+	exchange_get(&silent, exchange_server.url, "/");
 	get_medium(&killed);
 	get_medium(&larger);
 	exchange_forget(&silent);
@@ -307,10 +298,10 @@ static void test_a_request_may_be_cancelled_when_its_head_has_come(void **state)
 	http_cancel(silent.request);
 	assert_int_equal(killed.done, 0);
 	assert_medium(&larger);
-	exchange_get(&small, server.url, "/");
+	exchange_get(&small, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&small, 200, "hello");
-	assert_int_equal(server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->connections, 1);
 	exchange_free(&larger);
 	exchange_free(&small);
 }
@@ -345,12 +336,12 @@ static void test_a_request_at_its_deadline_leaves_the_connection_to_the_others(v
 
 	(void)state;
 	serve_with(serve_mixed);
-	exchange_send(&silent, &(struct http_request_options){ .url = server.url, .timeout_ms = 300 });
+	exchange_send(&silent, &(struct http_request_options){ .url = exchange_server.url, .timeout_ms = 300 });
 	get_medium(&x[0]);
 	get_medium(&x[1]);
 	exchange_wait();
 	exchange_assert_failed(&silent, ERROR_RETRY, "within 300 ms");
-	exchange_get(&x[2], server.url, "/");
+	exchange_get(&x[2], exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x[2], 200, "hello");
 	exchange_free(&silent);
@@ -364,18 +355,18 @@ static void test_an_answer_larger_than_allowed_ends_only_itself(void **state)
 	serve_with(serve_mixed);
 	for (int round = 0; round < 10; round++) {
 		struct exchange silent = { 0 }, limited = { 0 }, larger = { 0 }, small = { 0 };
-		exchange_get(&silent, server.url, "/");
-		exchange_get(&limited, server.url, "/"); /* 64 KiB are allowed */
+		exchange_get(&silent, exchange_server.url, "/");
+		exchange_get(&limited, exchange_server.url, "/"); /* 64 KiB are allowed */
 		get_medium(&larger);
 		exchange_forget(&silent);
 		exchange_wait();
 		http_cancel(silent.request);
 		exchange_assert_failed(&limited, ERROR_LIMIT, "larger than");
 		assert_medium(&larger);
-		exchange_get(&small, server.url, "/");
+		exchange_get(&small, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&small, 200, "hello");
-		assert_int_equal(server.seen->connections, round + 1);
+		assert_int_equal(exchange_server.seen->connections, round + 1);
 		exchange_free(&limited);
 		exchange_free(&larger);
 		exchange_free(&small);
@@ -404,7 +395,7 @@ static void test_a_failed_stream_is_an_outage_of_that_request_alone(void **state
 	(void)state;
 	serve_with(serve_stream_error);
 	for (size_t i = 0; i < array_length(x); i++)
-		exchange_get(&x[i], server.url, "/");
+		exchange_get(&x[i], exchange_server.url, "/");
 	exchange_wait();
 	for (size_t i = 0; i < array_length(x); i++) {
 		if (i == 1)
@@ -413,7 +404,7 @@ static void test_a_failed_stream_is_an_outage_of_that_request_alone(void **state
 			exchange_assert_answered(&x[i], 200, "hello");
 		exchange_free(&x[i]);
 	}
-	assert_int_equal(server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->connections, 1);
 }
 
 /* The first connection is said to end after stream 1, which is answered all the same. */
@@ -435,12 +426,12 @@ static void test_a_connection_that_goes_away_answers_and_is_used_no_more(void **
 	serve_with(serve_going_away);
 	for (int i = 0; i < 3; i++) {
 		struct exchange x = { 0 };
-		exchange_get(&x, server.url, "/");
+		exchange_get(&x, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&x, 200, "hello");
 		exchange_free(&x);
 	}
-	assert_int_equal(server.seen->connections, 2);
+	assert_int_equal(exchange_server.seen->connections, 2);
 }
 
 static void serve_reset(struct raw_peer *peer)
@@ -457,7 +448,7 @@ static void serve_reset(struct raw_peer *peer)
 static void release(struct exchange *x)
 {
 	(void)x;
-	raw_server_release(&server);
+	raw_server_release(&exchange_server);
 }
 
 static void test_a_reset_connection_fails_all_requests_on_it(void **state)
@@ -467,7 +458,7 @@ static void test_a_reset_connection_fails_all_requests_on_it(void **state)
 	(void)state;
 	serve_with(serve_reset);
 	for (size_t i = 0; i < array_length(x); i++)
-		exchange_get(&x[i], server.url, "/");
+		exchange_get(&x[i], exchange_server.url, "/");
 	exchange_wait();
 	for (size_t i = 0; i < array_length(x); i++) {
 		exchange_assert_failed(&x[i], ERROR_RETRY, "127.0.0.1");
@@ -487,9 +478,9 @@ static void test_a_server_without_http2_is_spoken_to_all_the_same(void **state)
 	struct exchange x[20] = { 0 };
 
 	(void)state;
-	raw_server_start(&server, &(struct raw_server_options){ .serve = serve_who, .tls = &server_cert });
+	raw_server_start(&exchange_server, &(struct raw_server_options){ .serve = serve_who, .tls = &server_cert });
 	for (size_t i = 0; i < array_length(x); i++)
-		exchange_get(&x[i], server.url, "/");
+		exchange_get(&x[i], exchange_server.url, "/");
 	exchange_wait();
 	for (size_t i = 0; i < array_length(x); i++) {
 		exchange_assert_answered(&x[i], 200, "one");
@@ -497,7 +488,7 @@ static void test_a_server_without_http2_is_spoken_to_all_the_same(void **state)
 	}
 }
 
-#define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define promise(test) cmocka_unit_test_setup_teardown(test, setup, exchange_teardown)
 
 int main(void)
 {

@@ -14,27 +14,6 @@
 #include "tests/unit/base/net/exchange.h"
 #include "tests/unit/base/net/raw_server.h"
 
-static struct raw_server server;
-
-static void serve_with(void (*serve)(struct raw_peer *peer))
-{
-	raw_server_start(&server, &(struct raw_server_options){ .serve = serve });
-}
-
-static int setup(void **state)
-{
-	server.pid = 0;
-	return exchange_setup(state);
-}
-
-static int teardown(void **state)
-{
-	exchange_teardown(state);
-	if (server.pid)
-		raw_server_stop(&server);
-	return 0;
-}
-
 /* ---- giving up, at any moment ---- */
 
 static void cancel_self(struct exchange *x)
@@ -72,14 +51,14 @@ static void test_a_request_may_be_cancelled_before_it_starts(void **state)
 	struct exchange x = { 0 }, bad = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_hello);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(raw_serve_hello);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_get(&bad, "ftp://x", "/");
 	http_cancel(x.request);
 	exchange_forget(&x);
 	http_cancel(bad.request);
 	exchange_forget(&bad);
-	exchange_get(&x, server.url, "/");
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "hello");
 	assert_int_equal(bad.done, 0);
@@ -91,15 +70,15 @@ static void test_a_request_may_be_cancelled_inside_its_own_callbacks(void **stat
 	struct exchange head = { .on_head = cancel_self }, data = { .on_data = cancel_self }, after = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_big);
-	exchange_stream(&head, server.url, "/");
-	exchange_stream(&data, server.url, "/");
+	exchange_serve(raw_serve_big);
+	exchange_stream(&head, exchange_server.url, "/");
+	exchange_stream(&data, exchange_server.url, "/");
 	exchange_wait();
 	assert_int_equal(head.done + data.done, 0);
 	assert_int_equal(head.heads, 1);
 	assert_int_equal(head.data_bytes, 0);
 	assert_true(data.data_bytes <= 16 << 10);
-	exchange_stream(&after, server.url, "/"); /* the client is as good as before */
+	exchange_stream(&after, exchange_server.url, "/"); /* the client is as good as before */
 	exchange_wait();
 	assert_int_equal(after.data_sum, raw_big_sum());
 	exchange_free(&after);
@@ -108,14 +87,14 @@ static void test_a_request_may_be_cancelled_inside_its_own_callbacks(void **stat
 static void test_a_request_may_be_cancelled_inside_the_callbacks_of_another(void **state)
 {
 	(void)state;
-	serve_with(serve_big_or_hang);
+	exchange_serve(serve_big_or_hang);
 	for (size_t i = 0; i < 6; i++) {
 		struct exchange victim = { 0 }, killer = { .other = &victim };
 		killer.on_head = i / 2 == 0 ? cancel_other : NULL;
 		killer.on_data = i / 2 == 1 ? cancel_other : NULL;
 		killer.on_done = i / 2 == 2 ? cancel_other : NULL;
-		exchange_stream(&victim, server.url, i % 2 == 0 || i == 5 ? "/hang" : "/");
-		exchange_stream(&killer, server.url, "/");
+		exchange_stream(&victim, exchange_server.url, i % 2 == 0 || i == 5 ? "/hang" : "/");
+		exchange_stream(&killer, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&killer, 200, "");
 		assert_int_equal(killer.data_bytes, RAW_BIG);
@@ -150,8 +129,8 @@ static void test_whoever_owns_a_request_hears_once_that_it_is_over(void **state)
 	struct http_request_options options = { .method = "GET", .done = owner_done, .release = owner_release };
 
 	(void)state;
-	serve_with(raw_serve_hello);
-	options.url = server.url;
+	exchange_serve(raw_serve_hello);
+	options.url = exchange_server.url;
 	options.aux = &cancelled;
 	http_cancel(http_send(exchange_http, &options));
 	assert_int_equal(cancelled.released, 1);
@@ -179,7 +158,7 @@ static void free_client(struct exchange *x)
 static void test_the_client_may_be_freed_inside_any_callback_and_nobody_is_called_after(void **state)
 {
 	(void)state;
-	serve_with(serve_big_or_hang);
+	exchange_serve(serve_big_or_hang);
 	for (size_t i = 0; i < 4; i++) {
 		struct exchange other = { 0 }, another = { 0 }, killer = { 0 };
 		if (i > 0)
@@ -187,11 +166,11 @@ static void test_the_client_may_be_freed_inside_any_callback_and_nobody_is_calle
 		killer.on_head = i == 0 ? free_client : NULL;
 		killer.on_data = i == 1 ? free_client : NULL;
 		killer.on_done = i >= 2 ? free_client : NULL;
-		exchange_stream(&other, server.url, "/hang");
+		exchange_stream(&other, exchange_server.url, "/hang");
 		if (i == 3)
 			exchange_get(&killer, "ftp://x", "/"); /* ends without libcurl */
 		else
-			exchange_stream(&killer, server.url, "/");
+			exchange_stream(&killer, exchange_server.url, "/");
 		exchange_get(&another, "ftp://x", "/");
 		loop_run(exchange_loop);
 		exchange_turns(10); /* something might be left that calls back */
@@ -206,20 +185,20 @@ static void send_another(struct exchange *x)
 {
 	if (!x->other)
 		return;
-	exchange_get(x->other, server.url, "/");
+	exchange_get(x->other, exchange_server.url, "/");
 	x->other = NULL;
 }
 
 static void test_a_request_may_be_sent_inside_any_callback(void **state)
 {
 	(void)state;
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	for (size_t i = 0; i < 3; i++) {
 		struct exchange second = { 0 }, first = { .other = &second };
 		first.on_head = i == 0 ? send_another : NULL;
 		first.on_data = i == 1 ? send_another : NULL;
 		first.on_done = i == 2 ? send_another : NULL;
-		exchange_stream(&first, server.url, "/");
+		exchange_stream(&first, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&first, 200, "");
 		exchange_assert_answered(&second, 200, "hello");
@@ -233,7 +212,7 @@ static struct exchange chained;
 static void replace_self(struct exchange *x)
 {
 	http_cancel(x->request);
-	exchange_get(&chained, server.url, "/");
+	exchange_get(&chained, exchange_server.url, "/");
 	exchange_forget(x);
 }
 
@@ -243,8 +222,8 @@ static void test_a_request_may_be_cancelled_and_another_sent_in_the_same_callbac
 
 	(void)state;
 	chained = (struct exchange){ 0 };
-	serve_with(raw_serve_hello);
-	exchange_stream(&x, server.url, "/");
+	exchange_serve(raw_serve_hello);
+	exchange_stream(&x, exchange_server.url, "/");
 	exchange_wait();
 	assert_int_equal(x.done, 0);
 	exchange_assert_answered(&chained, 200, "hello");
@@ -260,13 +239,13 @@ static void drop_and_send(struct exchange *x)
 static void test_connections_may_be_dropped_inside_any_callback(void **state)
 {
 	(void)state;
-	serve_with(raw_serve_hello);
+	exchange_serve(raw_serve_hello);
 	for (size_t i = 0; i < 3; i++) {
 		struct exchange second = { 0 }, first = { .other = &second };
 		first.on_head = i == 0 ? drop_and_send : NULL;
 		first.on_data = i == 1 ? drop_and_send : NULL;
 		first.on_done = i == 2 ? drop_and_send : NULL;
-		exchange_stream(&first, server.url, "/");
+		exchange_stream(&first, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_answered(&first, 200, "");
 		exchange_assert_answered(&second, 200, "hello");
@@ -281,9 +260,9 @@ static void test_a_client_freed_with_requests_under_way_calls_nobody(void **stat
 
 	(void)state;
 	exchange_renew_http(&(struct http_options){ .max_connections = 2 });
-	serve_with(serve_big_or_hang);
+	exchange_serve(serve_big_or_hang);
 	for (size_t i = 0; i < array_length(x); i++)
-		exchange_stream(&x[i], server.url, "/hang");
+		exchange_stream(&x[i], exchange_server.url, "/hang");
 	x[0].on_head = free_client;
 	loop_run(exchange_loop);
 	exchange_turns(10);
@@ -291,7 +270,7 @@ static void test_a_client_freed_with_requests_under_way_calls_nobody(void **stat
 		assert_int_equal(x[i].done, 0);
 }
 
-#define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define promise(test) cmocka_unit_test_setup_teardown(test, exchange_setup, exchange_teardown)
 
 int main(void)
 {

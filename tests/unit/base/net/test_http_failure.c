@@ -17,27 +17,6 @@
 #include "tests/unit/base/net/exchange.h"
 #include "tests/unit/base/net/raw_server.h"
 
-static struct raw_server server;
-
-static void serve_with(void (*serve)(struct raw_peer *peer))
-{
-	raw_server_start(&server, &(struct raw_server_options){ .serve = serve });
-}
-
-static int setup(void **state)
-{
-	server.pid = 0;
-	return exchange_setup(state);
-}
-
-static int teardown(void **state)
-{
-	exchange_teardown(state);
-	if (server.pid)
-		raw_server_stop(&server);
-	return 0;
-}
-
 /* ---- failures ---- */
 
 static void test_a_refused_connection_was_certainly_not_sent(void **state)
@@ -45,10 +24,10 @@ static void test_a_refused_connection_was_certainly_not_sent(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(raw_serve_hello);
-	raw_server_stop(&server);
-	server.pid = 0;
-	exchange_get(&x, server.url, "/secret-path");
+	exchange_serve(raw_serve_hello);
+	raw_server_stop(&exchange_server);
+	exchange_server.pid = 0;
+	exchange_get(&x, exchange_server.url, "/secret-path");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "Connection refused");
 	assert_null(strstr(x.error.text, "secret"));
@@ -68,10 +47,10 @@ static void test_a_reset_after_the_request_may_have_had_effect(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_reset);
+	exchange_serve(serve_reset);
 	exchange_send(
 		&x, &(struct http_request_options){ .method = "POST",
-						    .url = server.url,
+						    .url = exchange_server.url,
 						    .headers = (const char *[]){ "Authorization: Basic s3cr3t", NULL },
 						    .body = "p4ssw0rd",
 						    .body_len = 8 });
@@ -109,11 +88,11 @@ static void test_a_request_that_was_sent_and_could_not_be_sent_again_may_have_ha
 	struct exchange x = { 0 }, y = { 0 };
 
 	(void)state;
-	serve_with(serve_last_request);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_last_request);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "first");
-	exchange_get(&y, server.url, "/");
+	exchange_get(&y, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_failed(&y, ERROR_RETRY, "127.0.0.1");
 	assert_true(y.sent);
@@ -131,8 +110,8 @@ static void test_a_close_without_an_answer_is_an_outage(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_nothing);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_nothing);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "without an answer");
 	assert_true(x.sent);
@@ -164,15 +143,15 @@ static void test_a_cut_answer_is_an_outage_and_never_whole(void **state)
 	(void)state;
 	for (size_t i = 0; i < array_length(cuts); i++) {
 		struct exchange x = { 0 };
-		serve_with(cuts[i]);
-		exchange_get(&x, server.url, "/");
+		exchange_serve(cuts[i]);
+		exchange_get(&x, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_failed(&x, ERROR_RETRY, "");
 		assert_true(x.sent);
 		exchange_free(&x);
-		raw_server_stop(&server);
+		raw_server_stop(&exchange_server);
 	}
-	server.pid = 0;
+	exchange_server.pid = 0;
 }
 
 static void serve_ssh(struct raw_peer *peer)
@@ -186,8 +165,8 @@ static void test_a_server_of_another_protocol_is_named_as_such(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_ssh);
-	exchange_get(&x, server.url, "/");
+	exchange_serve(serve_ssh);
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "does not speak HTTP");
 	exchange_free(&x);
@@ -204,8 +183,8 @@ static void test_a_hanging_server_fails_at_the_deadline(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_hang);
-	exchange_send(&x, &(struct http_request_options){ .url = server.url, .timeout_ms = 50 });
+	exchange_serve(serve_hang);
+	exchange_send(&x, &(struct http_request_options){ .url = exchange_server.url, .timeout_ms = 50 });
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "within 50 ms");
 	exchange_free(&x);
@@ -223,8 +202,8 @@ static void test_a_body_that_stalls_fails_at_the_idle_limit(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_start_and_stall);
-	exchange_send(&x, &(struct http_request_options){ .url = server.url, .idle_timeout_ms = 50 });
+	exchange_serve(serve_start_and_stall);
+	exchange_send(&x, &(struct http_request_options){ .url = exchange_server.url, .idle_timeout_ms = 50 });
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "nothing heard for 50 ms");
 	exchange_free(&x);
@@ -245,8 +224,8 @@ static void test_a_slow_answer_that_goes_on_is_not_idle(void **state)
 	struct exchange x = { 0 };
 
 	(void)state;
-	serve_with(serve_drip);
-	exchange_send(&x, &(struct http_request_options){ .url = server.url, .idle_timeout_ms = 600 });
+	exchange_serve(serve_drip);
+	exchange_send(&x, &(struct http_request_options){ .url = exchange_server.url, .idle_timeout_ms = 600 });
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "xxxxxxxxxxxxxxxxxxxx");
 	exchange_free(&x);
@@ -287,7 +266,7 @@ static void test_a_request_that_cannot_be_made_is_told_later_and_without_its_sec
 	}
 }
 
-#define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define promise(test) cmocka_unit_test_setup_teardown(test, exchange_setup, exchange_teardown)
 
 int main(void)
 {

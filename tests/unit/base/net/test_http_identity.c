@@ -12,7 +12,6 @@
 #include "tests/unit/base/net/exchange.h"
 #include "tests/unit/base/net/raw_server.h"
 
-static struct raw_server server;
 static struct cert ca, server_cert, alice, bob, stranger;
 
 static int make_certs(void **state)
@@ -29,20 +28,6 @@ static int make_certs(void **state)
 	return 0;
 }
 
-static int setup(void **state)
-{
-	server.pid = 0;
-	return exchange_setup(state);
-}
-
-static int teardown(void **state)
-{
-	exchange_teardown(state);
-	if (server.pid)
-		raw_server_stop(&server);
-	return 0;
-}
-
 static void serve_who(struct raw_peer *peer)
 {
 	while (raw_read_request(peer))
@@ -51,7 +36,7 @@ static void serve_who(struct raw_peer *peer)
 
 static void start(void (*serve)(struct raw_peer *peer), int tls_max)
 {
-	raw_server_start(&server,
+	raw_server_start(&exchange_server,
 			 &(struct raw_server_options){
 				 .serve = serve, .tls = &server_cert, .client_ca = ca.cert, .tls_max = tls_max });
 }
@@ -73,7 +58,7 @@ static void assert_known_as(const char *name)
 {
 	struct exchange x = { 0 };
 
-	exchange_get(&x, server.url, "/");
+	exchange_get(&x, exchange_server.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&x, 200, name);
 	exchange_free(&x);
@@ -85,7 +70,7 @@ static void test_a_client_certificate_is_shown_where_it_is_asked_for(void **stat
 	start(serve_who, 0);
 	be(&alice);
 	assert_known_as("alice");
-	assert_string_equal(server.seen->tls_version, "TLSv1.3");
+	assert_string_equal(exchange_server.seen->tls_version, "TLSv1.3");
 }
 
 static void test_a_client_certificate_is_shown_over_tls_1_2_too(void **state)
@@ -94,7 +79,7 @@ static void test_a_client_certificate_is_shown_over_tls_1_2_too(void **state)
 	start(serve_who, TLS1_2_VERSION);
 	be(&alice);
 	assert_known_as("alice");
-	assert_string_equal(server.seen->tls_version, "TLSv1.2");
+	assert_string_equal(exchange_server.seen->tls_version, "TLSv1.2");
 }
 
 static void test_a_missing_or_foreign_client_certificate_is_our_fault_and_said_so(void **state)
@@ -115,13 +100,13 @@ static void test_a_missing_or_foreign_client_certificate_is_our_fault_and_said_s
 		struct exchange x = { 0 };
 		start(serve_who, cases[i].tls_max);
 		be(cases[i].client);
-		exchange_get(&x, server.url, "/");
+		exchange_get(&x, exchange_server.url, "/");
 		exchange_wait();
 		exchange_assert_failed(&x, ERROR_AUTH, cases[i].words);
 		exchange_free(&x);
-		raw_server_stop(&server);
+		raw_server_stop(&exchange_server);
 	}
-	server.pid = 0;
+	exchange_server.pid = 0;
 }
 
 static void test_tls_1_2_is_the_highest_when_so_set(void **state)
@@ -137,7 +122,7 @@ static void test_tls_1_2_is_the_highest_when_so_set(void **state)
 			     &err),
 		0);
 	assert_known_as("alice");
-	assert_string_equal(server.seen->tls_version, "TLSv1.2");
+	assert_string_equal(exchange_server.seen->tls_version, "TLSv1.2");
 }
 
 static void serve_after_renegotiation(struct raw_peer *peer)
@@ -158,19 +143,20 @@ static void test_a_server_may_ask_for_the_certificate_by_renegotiation(void **st
 	char body[12000];
 
 	(void)state;
-	raw_server_start(&server, &(struct raw_server_options){ .serve = serve_after_renegotiation,
-								.tls = &server_cert,
-								.client_ca = ca.cert,
-								.client_late = true,
-								.tls_max = TLS1_2_VERSION });
+	raw_server_start(&exchange_server, &(struct raw_server_options){ .serve = serve_after_renegotiation,
+									 .tls = &server_cert,
+									 .client_ca = ca.cert,
+									 .client_late = true,
+									 .tls_max = TLS1_2_VERSION });
 	be(&alice);
 	assert_known_as("alice");
 	assert_known_as("alice");
-	assert_int_equal(server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->connections, 1);
 	http_drop_idle(exchange_http);
 	memset(body, 'b', sizeof body);
-	exchange_send(&x, &(struct http_request_options){
-				  .method = "POST", .url = server.url, .body = body, .body_len = sizeof body });
+	exchange_send(&x,
+		      &(struct http_request_options){
+			      .method = "POST", .url = exchange_server.url, .body = body, .body_len = sizeof body });
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "alice");
 	exchange_free(&x);
@@ -186,7 +172,7 @@ static void test_a_new_identity_never_uses_the_connections_of_the_old_one(void *
 	assert_known_as("bob");
 	be(&alice);
 	assert_known_as("alice");
-	assert_int_equal(server.seen->connections, 3);
+	assert_int_equal(exchange_server.seen->connections, 3);
 }
 
 static void serve_who_when_released(struct raw_peer *peer)
@@ -202,7 +188,7 @@ static void serve_who_when_released(struct raw_peer *peer)
 static void release(struct exchange *x)
 {
 	assert_int_equal(x->other->done, 0);
-	raw_server_release(&server);
+	raw_server_release(&exchange_server);
 }
 
 static void test_what_is_under_way_ends_under_the_old_identity(void **state)
@@ -215,14 +201,14 @@ static void test_what_is_under_way_ends_under_the_old_identity(void **state)
 	raw_server_start(&second,
 			 &(struct raw_server_options){ .serve = serve_who, .tls = &server_cert, .client_ca = ca.cert });
 	be(&alice);
-	exchange_get(&x, server.url, "/wait");
+	exchange_get(&x, exchange_server.url, "/wait");
 	exchange_turns(3);
 	be(&bob);
 	exchange_get(&other, second.url, "/");
 	exchange_wait();
 	exchange_assert_answered(&other, 200, "bob");
 	exchange_assert_answered(&x, 200, "done");
-	assert_string_equal(server.seen->client_name, "alice");
+	assert_string_equal(exchange_server.seen->client_name, "alice");
 	exchange_free(&x);
 	exchange_free(&other);
 	raw_server_stop(&second);
@@ -275,7 +261,7 @@ static void test_pems_that_do_not_parse_are_refused_and_change_nothing(void **st
 			fail_msg("%zu: %s: %s", i, error_kind_name(err.kind), err.text);
 	}
 	assert_known_as("alice");
-	assert_int_equal(server.seen->connections, 1);
+	assert_int_equal(exchange_server.seen->connections, 1);
 }
 
 static void test_intermediate_certificates_are_shown_with_ours(void **state)
@@ -295,7 +281,7 @@ static void test_intermediate_certificates_are_shown_with_ours(void **state)
 	assert_known_as("carol");
 }
 
-#define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define promise(test) cmocka_unit_test_setup_teardown(test, exchange_setup, exchange_teardown)
 
 int main(void)
 {

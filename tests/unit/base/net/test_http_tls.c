@@ -11,7 +11,6 @@
 #include "tests/unit/base/net/exchange.h"
 #include "tests/unit/base/net/raw_server.h"
 
-static struct raw_server server;
 static struct cert ca, other_ca;
 
 static int make_cas(void **state)
@@ -22,23 +21,9 @@ static int make_cas(void **state)
 	return 0;
 }
 
-static int setup(void **state)
-{
-	server.pid = 0;
-	return exchange_setup(state);
-}
-
-static int teardown(void **state)
-{
-	exchange_teardown(state);
-	if (server.pid)
-		raw_server_stop(&server);
-	return 0;
-}
-
 static void serve_tls(const struct cert *cert)
 {
-	raw_server_start(&server, &(struct raw_server_options){ .serve = raw_serve_hello, .tls = cert });
+	raw_server_start(&exchange_server, &(struct raw_server_options){ .serve = raw_serve_hello, .tls = cert });
 }
 
 static void trust(const struct http_tls *tls)
@@ -52,7 +37,7 @@ static void trust(const struct http_tls *tls)
 static void get_hello(const char *host)
 {
 	struct exchange x = { 0 };
-	char *base = mem_printf("https://%s:%d", host, server.port);
+	char *base = mem_printf("https://%s:%d", host, exchange_server.port);
 
 	exchange_get(&x, base, "/");
 	exchange_wait();
@@ -64,14 +49,14 @@ static void get_hello(const char *host)
 static void get_refused(const char *host, const char *words)
 {
 	struct exchange x = { 0 };
-	char *base = mem_printf("https://%s:%d", host, server.port);
+	char *base = mem_printf("https://%s:%d", host, exchange_server.port);
 
 	exchange_get(&x, base, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_AUTH, words);
 	assert_false(x.sent);
 	assert_non_null(strstr(x.error.text, host));
-	assert_int_equal(server.seen->requests, 0);
+	assert_int_equal(exchange_server.seen->requests, 0);
 	exchange_free(&x);
 	free(base);
 }
@@ -89,7 +74,7 @@ static void test_a_certificate_of_the_ca_for_the_address_is_trusted(void **state
 	trust(&(struct http_tls){ .ca = ca.cert });
 	get_hello("127.0.0.1");
 	get_hello("localhost");
-	assert_string_equal(server.seen->server_name, "localhost");
+	assert_string_equal(exchange_server.seen->server_name, "localhost");
 }
 
 static void test_a_certificate_of_another_ca_is_refused(void **state)
@@ -161,10 +146,10 @@ static void test_another_name_may_be_expected_and_is_asked_for(void **state)
 	serve_tls(&cert);
 	trust(&(struct http_tls){ .ca = ca.cert, .name = "ufm.example" });
 	get_hello("127.0.0.1");
-	assert_string_equal(server.seen->server_name, "ufm.example");
-	assert_non_null(strstr(server.seen->request, "\r\nHost: 127.0.0.1:"));
+	assert_string_equal(exchange_server.seen->server_name, "ufm.example");
+	assert_non_null(strstr(exchange_server.seen->request, "\r\nHost: 127.0.0.1:"));
 	get_hello("localhost");
-	assert_string_equal(server.seen->server_name, "ufm.example");
+	assert_string_equal(exchange_server.seen->server_name, "ufm.example");
 }
 
 static void test_the_expected_name_counts_and_the_address_no_more(void **state)
@@ -188,7 +173,7 @@ static void test_an_address_may_be_expected_instead_of_a_name(void **state)
 	serve_tls(&cert);
 	trust(&(struct http_tls){ .ca = ca.cert, .name = "192.0.2.9" });
 	get_hello("localhost");
-	assert_string_equal(server.seen->server_name, ""); /* an address is never asked for */
+	assert_string_equal(exchange_server.seen->server_name, ""); /* an address is never asked for */
 	trust(&(struct http_tls){ .ca = ca.cert, .name = "2001:db8:0::9" });
 	get_hello("127.0.0.1");
 }
@@ -279,7 +264,7 @@ static void test_with_a_pin_and_a_ca_either_suffices(void **state)
 	trust(&(struct http_tls){ .pin = own.cert, .ca = ca.cert });
 	serve_tls(&own);
 	get_hello("127.0.0.1");
-	raw_server_stop(&server);
+	raw_server_stop(&exchange_server);
 	serve_tls(&issued);
 	get_hello("127.0.0.1");
 }
@@ -295,7 +280,7 @@ static void test_with_a_pin_and_a_ca_what_is_neither_is_refused(void **state)
 	trust(&(struct http_tls){ .pin = own.cert, .ca = ca.cert });
 	serve_tls(&foreign);
 	get_refused("127.0.0.1", "neither the given certificate nor one that verifies by it");
-	raw_server_stop(&server);
+	raw_server_stop(&exchange_server);
 	serve_tls(&misnamed);
 	get_refused("127.0.0.1", "is for 192.0.2.1 and not for 127.0.0.1");
 }
@@ -330,8 +315,8 @@ static void test_a_server_without_tls_is_named_as_such(void **state)
 	char *base;
 
 	(void)state;
-	raw_server_start(&server, &(struct raw_server_options){ .serve = raw_serve_hello });
-	base = mem_printf("https://127.0.0.1:%d", server.port);
+	raw_server_start(&exchange_server, &(struct raw_server_options){ .serve = raw_serve_hello });
+	base = mem_printf("https://127.0.0.1:%d", exchange_server.port);
 	exchange_get(&x, base, "/");
 	exchange_wait();
 	/* It waits for the rest of a request that never comes, or answers with something that is no TLS. */
@@ -340,7 +325,7 @@ static void test_a_server_without_tls_is_named_as_such(void **state)
 	free(base);
 }
 
-#define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+#define promise(test) cmocka_unit_test_setup_teardown(test, exchange_setup, exchange_teardown)
 
 int main(void)
 {
