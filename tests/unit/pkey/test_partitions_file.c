@@ -1,0 +1,320 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "pkey/partitions_file.h"
+
+static char folder[64], path[128];
+
+static void put(const char *text)
+{
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	strcpy(folder, "/tmp/ufmsync-partitions-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	snprintf(path, sizeof path, "%s/partitions.conf", folder);
+	put("old\n");
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	char command[128];
+	(void)state;
+	snprintf(command, sizeof command, "rm -rf %s", folder);
+	return system(command);
+}
+
+static struct buf bytes(const char *text)
+{
+	struct buf buf;
+	buf_init(&buf, 1 << 20);
+	buf_text(&buf, text);
+	return buf;
+}
+
+static void assert_file(const char *wanted)
+{
+	struct buf now;
+	struct error err;
+	buf_init(&now, 1 << 20);
+	assert_int_equal(partitions_file_read(&now, path, &err), 0);
+	assert_string_equal(now.data, wanted);
+	buf_free(&now);
+}
+
+static unsigned files_in_folder(void)
+{
+	char command[128];
+	unsigned n = 0;
+	snprintf(command, sizeof command, "ls -A %s | wc -l", folder);
+	FILE *pipe = popen(command, "r");
+	assert_int_equal(fscanf(pipe, "%u", &n), 1);
+	pclose(pipe);
+	return n;
+}
+
+static int write_from(const char *before, const char *text, struct error *err)
+{
+	struct buf a = bytes(before), b = bytes(text);
+	int result = partitions_file_write(path, &a, &b, err);
+	buf_free(&a);
+	buf_free(&b);
+	return result;
+}
+
+static void test_a_new_text_takes_the_place_of_the_old_and_leaves_nothing_beside_it(void **state)
+{
+	struct error err;
+	(void)state;
+	assert_int_equal(write_from("old\n", "new\n", &err), 0);
+	assert_file("new\n");
+	assert_int_equal(files_in_folder(), 1);
+}
+
+static void test_somebody_elses_change_stands(void **state)
+{
+	struct error err;
+	(void)state;
+	put("changed by hand\n");
+	assert_int_equal(write_from("old\n", "new\n", &err), -1);
+	assert_int_equal(err.kind, ERROR_CONFLICT);
+	assert_file("changed by hand\n");
+	put("old\nand more\n"); /* what was read is its beginning */
+	assert_int_equal(write_from("old\n", "new\n", &err), -1);
+	assert_file("old\nand more\n");
+	assert_int_equal(files_in_folder(), 1);
+}
+
+static void test_mode_and_owner_stay(void **state)
+{
+	struct error err;
+	struct stat st;
+	bool root = geteuid() == 0;
+	(void)state;
+	assert_int_equal(chmod(path, 0640), 0);
+	if (root)
+		assert_int_equal(chown(path, 1234, 4321), 0);
+	umask(077);
+	assert_int_equal(write_from("old\n", "new\n", &err), 0);
+	umask(022);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	if (root) {
+		assert_int_equal(st.st_uid, 1234);
+		assert_int_equal(st.st_gid, 4321);
+	}
+}
+
+static void test_a_file_that_is_gone_is_not_made_anew(void **state)
+{
+	struct error err;
+	(void)state;
+	unlink(path);
+	assert_int_equal(write_from("old\n", "new\n", &err), -1);
+	assert_int_equal(access(path, F_OK), -1);
+	assert_int_equal(files_in_folder(), 0);
+}
+
+static void refuses(const char *said)
+{
+	struct error err = { 0 };
+	assert_int_equal(partitions_file_check(path, &err), -1);
+	if (!strstr(err.text, said))
+		fail_msg("not \"%s\": %s", said, err.text);
+}
+
+static void test_what_a_rename_cannot_replace_is_explained(void **state)
+{
+	char target[160];
+	struct error err;
+	(void)state;
+	assert_int_equal(partitions_file_check(path, &err), 0);
+	snprintf(target, sizeof target, "%s/target", folder);
+	assert_int_equal(rename(path, target), 0);
+	refuses("does not exist");
+	assert_int_equal(symlink("target", path), 0);
+	refuses("symbolic link");
+	unlink(path);
+	assert_int_equal(mkdir(path, 0700), 0);
+	refuses("no regular file");
+}
+
+static void test_a_single_file_mount_is_explained(void **state)
+{
+	char source[160];
+	int status;
+	(void)state;
+	snprintf(source, sizeof source, "%s/source", folder);
+	assert_int_equal(close(open(source, O_CREAT | O_WRONLY, 0600)), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		struct error err = { 0 };
+		if (unshare(CLONE_NEWNS | (geteuid() ? CLONE_NEWUSER : 0)) < 0 ||
+		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		    mount(source, path, NULL, MS_BIND, NULL) < 0)
+			_exit(77);
+		_exit(partitions_file_check(path, &err) == -1 && strstr(err.text, "mounted as a single file") ? 0 : 1);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		print_message("mounting is not allowed here: not tried\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+}
+
+static void test_leftovers_of_a_killed_write_are_removed(void **state)
+{
+	char left[160];
+	struct error err;
+	(void)state;
+	snprintf(left, sizeof left, "%s/.partitions.conf.ufmsync", folder);
+	assert_int_equal(close(open(left, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(write_from("old\n", "new\n", &err), 0); /* they are in nobody's way */
+	assert_int_equal(close(open(left, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(partitions_file_check(path, &err), 0);
+	assert_int_equal(files_in_folder(), 1);
+}
+
+static char *long_text(char c)
+{
+	char *text = mem_alloc(300001);
+	memset(text, c, 300000);
+	return text;
+}
+
+/* Writes a and b in turn until it is killed. */
+static void write_for_ever(const char *a, const char *b)
+{
+	struct error err;
+	for (;;) {
+		if (write_from(a, b, &err) < 0 || write_from(b, a, &err) < 0)
+			_exit(1);
+	}
+}
+
+static void test_killed_at_any_point_the_file_is_whole(void **state)
+{
+	char *a = long_text('a'), *b = long_text('b');
+	(void)state;
+	put(a);
+	for (int round = 0; round < 60; round++) {
+		struct buf now;
+		struct error err;
+		put(a);
+		pid_t child = fork();
+		if (child == 0)
+			write_for_ever(a, b);
+		usleep((useconds_t)(500 + rand() % 9000)); /* anywhere in it */
+		kill(child, SIGKILL);
+		waitpid(child, NULL, 0);
+		assert_int_equal(partitions_file_check(path, &err), 0);
+		buf_init(&now, 1 << 20);
+		assert_int_equal(partitions_file_read(&now, path, &err), 0);
+		assert_int_equal(now.len, 300000);
+		assert_true(strcmp(now.data, a) == 0 || strcmp(now.data, b) == 0);
+		buf_free(&now);
+	}
+	free(a);
+	free(b);
+}
+
+/* An operator's editor renames a new file into place again and again, while we write what we last read: nothing that it
+ * wrote is ever replaced by something that was not made from it. */
+static void test_no_change_of_an_operator_is_lost_to_a_write_at_the_same_time(void **state)
+{
+	enum { EDITS = 200 };
+	int status;
+	struct error err;
+	unsigned ours = 0, theirs = 0;
+	(void)state;
+	put("0 ");
+	pid_t editor = fork();
+	if (editor == 0) {
+		/* Each edit takes what stands there and adds a letter of its own. */
+		char next[160], text[4096];
+		snprintf(next, sizeof next, "%s/edit", folder);
+		for (int i = 0; i < EDITS; i++) {
+			snprintf(text, sizeof text, "edit %d ", i);
+			int fd = open(next, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+			if (fd < 0 || write(fd, text, strlen(text)) < 0 || close(fd) < 0 || rename(next, path) < 0)
+				_exit(1);
+			usleep((useconds_t)(rand() % 8000));
+		}
+		_exit(0);
+	}
+	int last = -1;
+	while (waitpid(editor, &status, WNOHANG) == 0) {
+		struct buf now, text;
+		int edit = -1;
+		buf_init(&now, 1 << 20);
+		buf_init(&text, 1 << 20);
+		assert_int_equal(partitions_file_read(&now, path, &err), 0);
+		sscanf(now.data, "edit %d", &edit);
+		assert_true(edit >= last); /* an older one never comes back */
+		last = edit;
+		buf_append(&text, now.data, now.len);
+		buf_text(&text, "+ours");
+		if (text.len < 64) {
+			if (partitions_file_write(path, &now, &text, &err) == 0)
+				ours++;
+			else if (err.kind == ERROR_CONFLICT)
+				theirs++;
+			else
+				fail_msg("%s", err.text);
+		}
+		buf_free(&now);
+		buf_free(&text);
+	}
+	assert_int_equal(status, 0);
+	assert_true(ours > 0);
+	struct buf now;
+	int edit = -1;
+	buf_init(&now, 1 << 20);
+	assert_int_equal(partitions_file_read(&now, path, &err), 0);
+	assert_int_equal(sscanf(now.data, "edit %d", &edit), 1);
+	assert_int_equal(edit, EDITS - 1);
+	buf_free(&now);
+	print_message("%u of ours, %u given way\n", ours, theirs);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_a_new_text_takes_the_place_of_the_old_and_leaves_nothing_beside_it,
+						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_somebody_elses_change_stands, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_mode_and_owner_stay, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_file_that_is_gone_is_not_made_anew, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_a_rename_cannot_replace_is_explained, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_a_single_file_mount_is_explained, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_leftovers_of_a_killed_write_are_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_killed_at_any_point_the_file_is_whole, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_no_change_of_an_operator_is_lost_to_a_write_at_the_same_time,
+						set_up, tear_down),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
