@@ -53,7 +53,7 @@ char *delegate_find(const char *type, const char *path, struct cni_error *err)
 		folder += n + (folder[n] == ':');
 	}
 	cni_fail(err, CNI_NO_DELEGATE, "the plugin %s is not in CNI_PATH=%.200s%s", type, path, reason);
-	cni_fail_details(err, "install %s on this node, or correct \"delegate\" in the network definition", type);
+	cni_fail_details(err, "Install %s on this node, or correct \"delegate\" in the network definition", type);
 	return NULL;
 }
 
@@ -210,7 +210,7 @@ static int start(pid_t *child, const char *binary, const char *command, struct p
 	pipes_close(pipes);
 	cni_fail(err, CNI_NO_DELEGATE, "%s cannot be run: %s", binary, strerror(why));
 	return cni_fail_details(err,
-				"on this node, see whether it is a program for this machine and whether processes and "
+				"See on this node whether it is a program for this machine and whether processes and "
 				"memory are left");
 }
 

@@ -63,7 +63,7 @@ static int read_command(struct environment *environment, const char *text, struc
 	}
 	if (!*text) {
 		cni_fail(err, CNI_INVALID_ENVIRONMENT, "CNI_COMMAND is not set");
-		return cni_fail_details(err, "container runtimes start this program; see --help");
+		return cni_fail_details(err, "Container runtimes start this program; see --help");
 	}
 	return cni_fail(err, CNI_INVALID_ENVIRONMENT,
 			"CNI_COMMAND=%.40s: accepted are ADD, DEL, CHECK, GC, STATUS and VERSION", text);
@@ -160,7 +160,7 @@ static int read_pod(struct environment *environment, const char *args, unsigned 
 			continue;
 		cni_fail(err, CNI_INVALID_ENVIRONMENT, "CNI_ARGS has no %s, or none that can be a pod's", parts[i].key);
 		return cni_fail_details(err,
-					"the service must know which pod asks; Multus, and the container runtimes of "
+					"The service must know which pod asks; Multus, and the container runtimes of "
 					"Kubernetes 1.20 and later, pass K8S_POD_NAMESPACE, K8S_POD_NAME and "
 					"K8S_POD_UID");
 	}

@@ -200,7 +200,7 @@ static int read_type(const char **type, const json_t *delegate, struct cni_error
 		cni_fail(err, CNI_INVALID_CONFIG, "delegate: %s",
 			 delegate ? "must be an object or the name of a plugin" : "is missing");
 		return cni_fail_details(err,
-					"a network of type ufmsync needs \"delegate\": an ib-sriov configuration, or "
+					"A network of type ufmsync needs \"delegate\": an ib-sriov configuration, or "
 					"\"ib-sriov\" with its fields beside it");
 	}
 	*type = said ? json_str(said, NULL) : DELEGATE_DEFAULT;
@@ -292,7 +292,7 @@ int netconf_read_verify(struct netconf *conf, struct cni_error *err)
 			 "verify: deviceID %.40s: there is no PCI device whose P_Key table could be read",
 			 conf->device ? conf->device : "is absent");
 		return cni_fail_details(err,
-					"the definition needs the annotation k8s.v1.cni.cncf.io/resourceName, so that "
+					"The definition needs the annotation k8s.v1.cni.cncf.io/resourceName, so that "
 					"Multus hands over the pod's device");
 	}
 	return 0;
