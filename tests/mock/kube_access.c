@@ -33,23 +33,31 @@ int mkube_access_set(struct mkube_access *access, const json_t *identities, stru
 
 	if (!json_is_array(identities))
 		return error_set(err, ERROR_INVALID, "identities are an array");
-	json_array_foreach(
-		(json_t *)(uintptr_t)identities, i,
-		one) if (!json_str(one, "token", NULL) ||
-			 !json_str(one, "user", NULL)) return error_set(err, ERROR_INVALID,
-									"an identity has a token and a user");
+	json_array_foreach((json_t *)(uintptr_t)identities, i, one)
+	{
+		if (!json_str(one, "token", NULL) || !json_str(one, "user", NULL))
+			return error_set(err, ERROR_INVALID, "an identity has a token and a user");
+	}
 	json_decref(access->identities);
 	access->identities = json_deep_copy(identities);
 	return 0;
 }
 
-static const json_t *find(const struct mkube_access *access, const char *key, const char *value)
+static bool is(const json_t *identity, const char *key, const char *value)
+{
+	return value && strcmp(json_str(identity, key, NULL), value) == 0;
+}
+
+static const json_t *find_token(const struct mkube_access *access, const char *token)
 {
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(access->identities, i,
-			   one) if (value && strcmp(json_str(one, key, NULL), value) == 0) return one;
+	json_array_foreach(access->identities, i, one)
+	{
+		if (is(one, "token", token))
+			return one;
+	}
 	return NULL;
 }
 
@@ -58,8 +66,11 @@ static bool has(const json_t *list, const char *text)
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(list, i,
-			   one) if (json_is_string(one) && strcmp(json_string_value(one), text) == 0) return true;
+	json_array_foreach(list, i, one)
+	{
+		if (json_is_string(one) && strcmp(json_string_value(one), text) == 0)
+			return true;
+	}
 	return false;
 }
 
@@ -75,15 +86,18 @@ static json_t *common_audiences(const json_t *identity, const json_t *asked)
 			json_array_append_new(result, json_string("https://kubernetes.default.svc"));
 		return result;
 	}
-	json_array_foreach(asked, i, one) if (json_is_string(one) && has(own, json_string_value(one)))
-		json_array_append(result, one);
+	json_array_foreach(asked, i, one)
+	{
+		if (json_is_string(one) && has(own, json_string_value(one)))
+			json_array_append(result, one);
+	}
 	return result;
 }
 
 static void review_token(const struct mkube_access *access, json_t *review)
 {
 	const char *token = json_str(review, "spec", "token", NULL);
-	const json_t *identity = find(access, "token", token);
+	const json_t *identity = find_token(access, token);
 	json_t *audiences = common_audiences(identity, json_at(review, "spec", "audiences", NULL));
 
 	if (!identity || json_array_size(audiences) == 0) {
@@ -132,8 +146,17 @@ static bool allowed(const json_t *identity, const char *verb, const char *path)
 static void review_access(const struct mkube_access *access, json_t *review)
 {
 	const char *user = json_str(review, "spec", "user", NULL);
-	bool ok = allowed(find(access, "user", user), json_str(review, "spec", "nonResourceAttributes", "verb", NULL),
-			  json_str(review, "spec", "nonResourceAttributes", "path", NULL));
+	const char *verb = json_str(review, "spec", "nonResourceAttributes", "verb", NULL);
+	const char *path = json_str(review, "spec", "nonResourceAttributes", "path", NULL);
+	bool ok = false;
+	json_t *one;
+	size_t i;
+
+	/* A user may have several tokens: what one of them may, all may. */
+	json_array_foreach(access->identities, i, one)
+	{
+		ok |= is(one, "user", user) && allowed(one, verb, path);
+	}
 
 	json_object_set_new(review, "status",
 			    json_pack("{s:b, s:s}", "allowed", ok, "reason", ok ? "allowed by mock-kube" : ""));

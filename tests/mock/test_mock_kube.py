@@ -488,6 +488,14 @@ class Access(unittest.TestCase):
                 answer = mock.create({"spec": spec}, "/apis/authorization.k8s.io/v1/subjectaccessreviews")
                 self.assertEqual(answer["status"]["allowed"], allowed)
 
+    def test_what_one_token_of_a_user_may_all_may(self):
+        with Mock() as mock:
+            mock.control("PUT", "/identities", [{"token": "s", "user": "u"}, {"token": "t", "user": "u", "access": [
+                {"verb": "post", "path": "/v1/attach"}]}])
+            spec = {"user": "u", "nonResourceAttributes": {"verb": "post", "path": "/v1/attach"}}
+            answer = mock.create({"spec": spec}, "/apis/authorization.k8s.io/v1/subjectaccessreviews")
+            self.assertTrue(answer["status"]["allowed"])
+
     def test_https_with_the_kubeconfig_it_wrote(self):
         with Mock(tls=True) as mock:
             mock.create(pod("a"))
