@@ -21,6 +21,7 @@ enum {
 	 * alone would let too many start at once. */
 	TURN_NS = 1000 * 1000,
 	ACTIONS_A_TURN = 8,
+	ANSWERS_MS = 1000,
 	LINGER_MARGIN_MS = 500, /* a request's own deadline fires a little late */
 };
 
@@ -47,6 +48,8 @@ static void start_engine(struct service *service)
 	service->engine = engine_new(&options);
 	service->generation++;
 	service->confirmed = false;
+	if (service->webhook)
+		webhook_world_renewed(service->webhook);
 }
 
 /* --- the Lease --- */
@@ -88,6 +91,8 @@ static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
 		"this replica leads");
 	engine_lead(service->engine, quiet_until, settled, now);
 	take_confirmation(service, annotation);
+	if (service->webhook)
+		webhook_all_changed(service->webhook);
 }
 
 static void on_lost(void *aux)
@@ -99,7 +104,7 @@ static void on_lost(void *aux)
 	log_say(LOG_WARN, "LEADER_LOST", LOG_FIELDS({ "holder", lease_holder(service->lease) }),
 		"the Lease could not be renewed in time; nothing is written until it is ours again");
 	start_engine(service);
-	service->listed = false;
+	service->listed = service->synced = false;
 	for (int kind = 0; kind < SERVICE_KINDS; kind++)
 		kube_watch_restart(service->watches[kind]);
 }
@@ -147,7 +152,11 @@ static void say_state(struct service *service)
 		log_say(LOG_INFO, "READY", LOG_FIELDS({ "orphans", n }, { "settled", status.settled ? "yes" : "no" }),
 			"pods and members are known; GUIDs are given from now on");
 	}
+	/* Before, there was nothing to tell those who wait. */
+	if (service->webhook && ((status.listed && !service->listed) || (status.synced && !service->synced)))
+		webhook_all_changed(service->webhook);
 	service->listed = status.listed;
+	service->synced = status.synced;
 	if (!status.listed || status.brake == service->brake)
 		return;
 	service->brake = status.brake;
@@ -255,8 +264,10 @@ int service_new(struct service **ret, struct loop *loop, const struct config *co
 	service->config = config;
 	loop_timer_init(&service->deadline, loop, on_deadline);
 	loop_timer_init(&service->secrets_timer, loop, NULL);
+	loop_timer_init(&service->tls_timer, loop, NULL);
 	loop_timer_init(&service->stop_timer, loop, NULL);
-	if (start_backend(service, err) < 0 || start_kube(service, err) < 0 || service_health_start(service, err) < 0) {
+	if (start_backend(service, err) < 0 || start_kube(service, err) < 0 || service_health_start(service, err) < 0 ||
+	    service_https_start(service, err) < 0) {
 		service_free(service);
 		return -1;
 	}
@@ -296,8 +307,9 @@ static void try_stop(struct loop_timer *timer)
 {
 	struct service *service = container_of(timer, struct service, stop_timer);
 
-	/* Their own deadlines end this wait. */
-	if (service->writing || service->patching > 0)
+	/* Their own deadlines end this wait; a client that does not take its answer has a second. */
+	if (service->writing || service->patching > 0 ||
+	    (!service_https_is_idle(service) && loop_now_ms() < service->answered_by))
 		loop_timer_at(timer, loop_now_ms() + 20);
 	else
 		lease_release(service->lease, released, service);
@@ -309,6 +321,8 @@ void service_stop(struct service *service)
 		return;
 	service->stopping = true;
 	log_say(LOG_INFO, "STOPPING", NULL, "what is being written is finished, then the Lease is given back");
+	service->answered_by = loop_now_ms() + ANSWERS_MS;
+	service_attach_stop(service);
 	loop_timer_init(&service->stop_timer, service->loop, try_stop);
 	loop_timer_at(&service->stop_timer, 0);
 }
@@ -321,6 +335,8 @@ void service_free(struct service *service)
 	loop_timer_stop(&service->deadline);
 	loop_timer_stop(&service->secrets_timer);
 	loop_timer_stop(&service->stop_timer);
+	service_attach_stop(service);
+	service_https_free(service);
 	for (int kind = 0; kind < SERVICE_KINDS; kind++)
 		kube_watch_free(service->watches[kind]);
 	lease_free(service->lease);

@@ -269,7 +269,9 @@ void service_act(struct service *service, const struct engine_action *action)
 	case ENGINE_LIST_PODS:
 		kube_watch_restart(service->watches[SERVICE_PODS]);
 		return;
-	case ENGINE_POD_CHANGED: /* nobody asks yet */
+	case ENGINE_POD_CHANGED:
+		if (service->webhook)
+			webhook_pod_changed(service->webhook, action->pod_changed.uid); /* only takes note of it */
 		return;
 	case ENGINE_EVENT:
 		act_event(service, action);

@@ -22,6 +22,42 @@ static void outcomes(struct buf *out, const char *name, const char *help, const 
 		buf_printf(out, "%s{outcome=\"%s\"} %" PRIu64 "\n", name, labels[i], values[i]);
 }
 
+static void attach_metrics(const struct service *service, struct buf *out)
+{
+	static const char *const labels[] = { "attached",    "refused",     "timed_out", "unauthenticated",
+					      "forbidden",   "bad_request", "node_busy", "busy",
+					      "unavailable", "client_left", NULL };
+	struct webhook_counts counts = { 0 };
+	uint64_t reviews = 0, kept = 0;
+
+	if (service->webhook)
+		webhook_counts(service->webhook, &counts);
+	if (service->access)
+		kube_access_counts(service->access, &reviews, &kept);
+	metric(out, "ufmsync_attach_waiting", "gauge", "CNI plugins that wait for their membership.", counts.waiting);
+	outcomes(out, "ufmsync_attach_requests_total", "Requests of CNI plugins by how they ended.", labels,
+		 (const uint64_t[]){ counts.attached, counts.refused, counts.timed_out, counts.unauthenticated,
+				     counts.forbidden, counts.bad, counts.too_many_node, counts.too_many,
+				     counts.unavailable, counts.gone });
+	metric(out, "ufmsync_access_reviews_total", "counter", "Reviews of tokens that the API server was asked for.",
+	       reviews);
+	metric(out, "ufmsync_access_kept_total", "counter", "Checks of tokens that a kept answer served.", kept);
+	buf_text(out, "# HELP ufmsync_https_refused_total Requests and connections that the https port refused.\n"
+		      "# TYPE ufmsync_https_refused_total counter\n");
+	buf_printf(out,
+		   "ufmsync_https_refused_total{why=\"body\"} %" PRIu64
+		   "\nufmsync_https_refused_total{why=\"headers\"} %" PRIu64
+		   "\nufmsync_https_refused_total{why=\"connections\"} %" PRIu64 "\n",
+		   service->counts.https_body_too_large, service->counts.https_headers_too_large,
+		   service->counts.https_too_many);
+	if (service->https)
+		buf_printf(out,
+			   "# HELP ufmsync_https_certificate_expiry_timestamp_seconds Until when the https certificate "
+			   "is valid.\n# TYPE ufmsync_https_certificate_expiry_timestamp_seconds gauge\n"
+			   "ufmsync_https_certificate_expiry_timestamp_seconds %" PRId64 "\n",
+			   service->tls_not_after_s);
+}
+
 static void metrics(const struct service *service, struct buf *out)
 {
 	static const char *const two[] = { "ok", "failed", NULL };
@@ -46,6 +82,8 @@ static void metrics(const struct service *service, struct buf *out)
 	metric(out, "ufmsync_foreign_members", "gauge", "Members of our range that another writer keeps.",
 	       status.foreign);
 	metric(out, "ufmsync_members_missing", "gauge", "Memberships that the last list did not show.", status.missing);
+	metric(out, "ufmsync_networks_ungated", "gauge", "Networks in use that let pods start before they are members.",
+	       status.ungated);
 	metric(out, "ufmsync_pool_guids", "gauge", "Size of the GUID range.", status.pool.size);
 	metric(out, "ufmsync_pool_held_guids", "gauge", "GUIDs that attachments hold.", status.pool.held);
 	metric(out, "ufmsync_pool_resting_guids", "gauge", "GUIDs that rest before their next use.",
@@ -65,6 +103,7 @@ static void metrics(const struct service *service, struct buf *out)
 	metric(out, "ufmsync_loop_long_turns_total", "counter",
 	       "Turns of the event loop that took more than 2 ms of processor time.", loop_long_turns(service->loop));
 	metric(out, "ufmsync_loop_turns_total", "counter", "Turns of the event loop.", service->counts.turns);
+	attach_metrics(service, out);
 	metric(out, "ufmsync_events_dropped_total", "counter", "Events that were not sent, too many being under way.",
 	       service->events ? kube_events_dropped(service->events) : 0);
 }

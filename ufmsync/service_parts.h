@@ -8,15 +8,19 @@
 #include "base/log.h"
 #include "base/net/httpd.h"
 #include "base/net/loop.h"
+#include "cni/webhook/webhook.h"
 #include "pkey/backend.h"
 #include "ufmsync/config.h"
 #include "ufmsync/engine.h"
+#include "ufmsync/kube/access.h"
 #include "ufmsync/kube/client.h"
 #include "ufmsync/kube/event.h"
 #include "ufmsync/kube/lease.h"
 #include "ufmsync/kube/watch.h"
 #include "ufmsync/service.h"
+#include "ufmsync/tls_files.h"
 
+enum { WEBHOOK_NOTICES = WEBHOOK_UNAVAILABLE + 1 };
 enum service_kind { SERVICE_PODS, SERVICE_NETWORKS, SERVICE_NAMESPACES, SERVICE_KINDS };
 
 struct service {
@@ -31,6 +35,10 @@ struct service {
 	struct secrets *secrets;         /* as last taken up; NULL: those of the settings */
 	struct record_keys *record_keys; /* as last taken up; NULL: those of the config */
 	struct httpd *health;
+	struct httpd *https;         /* NULL, as the next three, when the port is not opened */
+	struct tls_files *tls_files; /* of https */
+	struct kube_access *access;
+	struct webhook *webhook; /* NULL again once the service stops */
 
 	struct engine *engine;
 	uint64_t generation;              /* of the engine: answers to an earlier one are dropped */
@@ -39,17 +47,25 @@ struct service {
 	unsigned patching;                /* patches of pods under way */
 	bool confirmed;                   /* what stands on the Lease has been acted on */
 	bool stopping;
+	int64_t answered_by; /* of a clean end: no longer are the https port's last answers waited for */
+	int64_t tls_not_after_s;
+	unsigned https_connections_max;
 	enum engine_brake brake;         /* as last logged */
 	bool fabric_trouble, listed;     /* as last logged */
+	bool synced;                     /* as last seen */
 	struct loop_timer deadline;      /* of the engine */
 	struct loop_timer stop_timer;    /* of a clean end */
 	struct loop_timer secrets_timer; /* looks for rotated credentials */
+	struct loop_timer tls_timer;     /* and for a renewed certificate */
 	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit, secrets_limit, back_limit;
+	struct log_limit https_body_limit, https_headers_limit, https_connections_limit;
+	struct log_limit attach_limits[WEBHOOK_NOTICES];
 
 	struct {
 		uint64_t write_ok, write_failed, list_ok, list_failed, patch_ok, patch_stale, patch_refused,
 			patch_failed;
 		uint64_t turns;
+		uint64_t https_body_too_large, https_headers_too_large, https_too_many;
 	} counts;
 };
 
@@ -81,3 +97,12 @@ void service_look_for_secrets(struct service *service);
 
 /* service_health.c */
 int service_health_start(struct service *service, struct error *err);
+
+/* service_https.c: the port of CNI plugins, when certificate and key are set. */
+int service_https_start(struct service *service, struct error *err);
+bool service_https_is_idle(const struct service *service); /* everybody has been answered */
+void service_https_free(struct service *service);
+
+/* service_attach.c: what the webhook knows of the world. */
+void service_attach_start(struct service *service);
+void service_attach_stop(struct service *service); /* who waits is answered 503 */

@@ -1,0 +1,86 @@
+"""The https port as such: certificate and key at the start, what is not there, a clean end."""
+import http.client
+import json
+import os
+import ssl
+import threading
+
+import objects
+from scenario import expect, expect_equal, scenario
+from scenarios.settings import refused
+from servers import Client, ServiceCertificate, eventually, free_port
+
+
+def https_client(world, daemon, token=None):
+    context = ssl.create_default_context(cafile=world.certificate.ca)
+    context.check_hostname = False
+    return Client("127.0.0.1", daemon.https, context, {"Authorization": "Bearer " + token} if token else {})
+
+
+@scenario("mock")
+def certificate_that_cannot_be_used_is_one_clear_error(world):
+    world.start_ufm()
+    own = world.certificate
+    other = ServiceCertificate(os.path.join(world.folder, "other"))
+    listen = "127.0.0.1:%d" % free_port()
+    nonsense = os.path.join(world.folder, "nonsense")
+    with open(nonsense, "w") as f:
+        f.write("no PEM\n")
+    for cert, key, word in (("/no/such/tls.crt", own.key, "/no/such/tls.crt"), (own.cert, "/no/such/tls.key", "/no/such/tls.key"),
+                            (nonsense, own.key, nonsense), (own.cert, nonsense, nonsense),
+                            (own.cert, other.key, "not that of the first certificate"), (world.folder, own.key, world.folder)):
+        refused(world, "UFMSYNC_TLS_CERT", word, UFMSYNC_LISTEN=listen, UFMSYNC_TLS_CERT=cert, UFMSYNC_TLS_KEY=key)
+    refused(world, "UFMSYNC_LISTEN=nowhere:1", UFMSYNC_LISTEN="nowhere:1", UFMSYNC_TLS_CERT=own.cert, UFMSYNC_TLS_KEY=own.key)
+
+
+@scenario("mock")
+def without_a_certificate_the_port_stays_closed_and_all_else_works(world):
+    world.nad("ib", objects.ib_config("0x5"))
+    daemon = world.start(UFMSYNC_LISTEN="127.0.0.1:%d" % free_port())
+    expect(daemon.said("HTTPS_OFF"), "it is said")
+    try:
+        https_client(world, daemon).raw("GET", "/v1/attach")
+        raise AssertionError("the port is open")
+    except ConnectionRefusedError:
+        pass
+    world.pod("p", "ib")
+    world.guid("p")
+
+
+@scenario("mock")
+def unknown_paths_and_plain_http_get_nowhere(world):
+    daemon = world.serve()
+    client = https_client(world, daemon)
+    for path in ("/", "/v1", "/v1/attach/", "/v1/attachments", "/metrics", "/v2/attach"):
+        status, body = client.raw("GET", path)
+        expect_equal((status, json.loads(body)["error"]["code"]), (404, "NotFound"), path)
+    try:
+        status = Client("127.0.0.1", daemon.https).raw("GET", "/v1/attach")[0]
+    except (OSError, http.client.HTTPException):
+        status = None
+    expect_equal(status, None, "an answer to plain http")
+
+
+def ask(world, daemon, token, pod, answers):
+    """Asks for the pod's interface net1 beside us; what came is appended to `answers`."""
+    body = {"pod": {key: pod["metadata"][key] for key in ("namespace", "name", "uid")}, "interface": "net1",
+            "networkName": "ib", "containerID": "c", "node": "node1"}
+    client = https_client(world, daemon, token)
+    thread = threading.Thread(target=lambda: answers.append(client.raw("POST", "/v1/attach", body)), daemon=True)
+    thread.start()
+    return thread
+
+
+@scenario("mock")
+def who_waits_is_answered_before_a_clean_end(world):
+    """So that its kubelet asks another replica at once; the Lease is given back after that."""
+    daemon, token, answers = world.serve(), world.access.token("node1"), []
+    pod = world.pod("p", "ib@net1")
+    thread = ask(world, daemon, token, pod, answers)
+    eventually("it waits", lambda: daemon.metric("ufmsync_attach_waiting") == 1)
+    daemon.stop()
+    thread.join(10)
+    expect_equal([status for status, _ in answers], [503], "answers")
+    expect("error" in json.loads(answers[0][1]), "as JSON: %r" % answers)
+    expect_equal(world.lease()["spec"]["holderIdentity"], "", "who holds the Lease")
+    world.daemons.remove(daemon)
