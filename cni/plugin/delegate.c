@@ -218,7 +218,7 @@ int delegate_run(struct delegate_result *result, const char *binary, const char 
 		 struct cni_error *err)
 {
 	struct pipes pipes;
-	pid_t child;
+	pid_t child = -1;
 
 	*result = (struct delegate_result){ .status = -1 };
 	buf_init(&result->output, DELEGATE_OUTPUT_MAX);

@@ -263,17 +263,6 @@ int netconf_parse(struct netconf *conf, const char *text, size_t len, struct cni
 	return result;
 }
 
-/* "0000:3b:00.2": sysfs names folders after it, so nothing else may get there. */
-static bool is_pci_address(const char *text)
-{
-	static const char *const hex = "0123456789abcdefABCDEF";
-	size_t domain = strspn(text, hex);
-
-	return (domain == 4 || domain == 8) && strlen(text) == domain + 8 && text[domain] == ':' &&
-	       strspn(text + domain + 1, hex) == 2 && text[domain + 3] == ':' && strspn(text + domain + 4, hex) == 2 &&
-	       text[domain + 6] == '.' && strspn(text + domain + 7, "01234567") == 1;
-}
-
 int netconf_read_verify(struct netconf *conf, struct cni_error *err)
 {
 	const char *timeout = json_str(conf->verify_timeout_said, NULL);
@@ -287,14 +276,6 @@ int netconf_read_verify(struct netconf *conf, struct cni_error *err)
 		return cni_fail(err, CNI_INVALID_CONFIG,
 				"verifyTimeout: must be a text such as \"20s\", at most \"5m\"");
 	conf->verify = json_is_true(conf->verify_said);
-	if (conf->verify && (!conf->device || !is_pci_address(conf->device))) {
-		cni_fail(err, CNI_INVALID_CONFIG,
-			 "verify: deviceID %.40s: there is no PCI device whose P_Key table could be read",
-			 conf->device ? conf->device : "is absent");
-		return cni_fail_details(err,
-					"The definition needs the annotation k8s.v1.cni.cncf.io/resourceName, so that "
-					"Multus hands over the pod's device");
-	}
 	return 0;
 }
 

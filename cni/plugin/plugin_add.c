@@ -1,7 +1,4 @@
-#include <limits.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "cni/plugin/attach.h"
@@ -15,27 +12,6 @@ struct adding {
 	char *binary; /* the delegate */
 	struct attach_answer answer;
 };
-
-/* A device that no InfiniBand driver holds has no P_Key table on this node; better said before anything was done. */
-static int check_driver(const struct plugin_call *call, struct cni_error *err)
-{
-	__attribute__((cleanup(mem_freep))) char *link =
-		mem_printf("%s/bus/pci/devices/%s/driver", call->sysfs, call->conf.device);
-	char target[PATH_MAX];
-	ssize_t n = readlink(link, target, sizeof target - 1);
-
-	if (n < 0)
-		return 0; /* whatever that means, the delegate or verify_wait() will say */
-	target[n] = '\0';
-	const char *slash = strrchr(target, '/'), *driver = slash ? slash + 1 : target;
-	if (strcmp(driver, "vfio-pci") != 0)
-		return 0;
-	cni_fail(err, CNI_INVALID_CONFIG,
-		 "verify: the device %s is bound to vfio-pci, so its P_Key table cannot be read", call->conf.device);
-	return cni_fail_details(err,
-				"Remove \"verify\" from the network definition of devices that are handed to virtual "
-				"machines");
-}
 
 static int ask(struct adding *adding, const struct node_file *node, struct cni_error *err)
 {
@@ -71,7 +47,8 @@ static int prepare_and_ask(struct adding *adding, struct cni_error *err)
 	if (plugin_load_node(call, &node, err) < 0)
 		return -1;
 	int asked = -1;
-	if (netconf_read_verify(&call->conf, err) == 0 && (!call->conf.verify || check_driver(call, err) == 0) &&
+	if (netconf_read_verify(&call->conf, err) == 0 &&
+	    (!call->conf.verify || verify_check(call->sysfs, call->conf.device, err) == 0) &&
 	    (adding->binary = delegate_find(call->conf.delegate_type, call->environment.path, err)))
 		asked = ask(adding, &node, err);
 	node_file_free(&node); /* the token is not needed any more */

@@ -107,6 +107,17 @@ static int wait_for(struct look *at, const struct attach_answer *expected, int64
 	}
 }
 
+int verify_check(const char *sysfs, const char *device, struct cni_error *err)
+{
+	if (!device || !verify_sysfs_is_device(device))
+		return not_a_device(err, device ? device : "");
+	int root = open(sysfs, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool is_vfio = root >= 0 && verify_sysfs_is_vfio(root, device);
+	if (root >= 0)
+		close(root);
+	return is_vfio ? vfio(err, device) : 0;
+}
+
 int verify_wait(const char *sysfs, const char *device, const char *netns, const struct attach_answer *expected,
 		int64_t timeout_ms, struct cni_error *err)
 {

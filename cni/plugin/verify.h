@@ -5,6 +5,9 @@
 #include "cni/plugin/attach.h"
 #include "cni/plugin/cni_error.h"
 
+/* What can be known before anything was done: CNI_INVALID_CONFIG as below.  NULL is no device. */
+int verify_check(const char *sysfs, const char *device, struct cni_error *err);
+
 /* Waits until the P_Key table of the VF's port holds every membership (with its full-member bit), as the kernel shows it:
  * SYSFS/bus/pci/devices/DEVICE/infiniband/NAME/ports/1/pkeys/N.  In RDMA exclusive mode the device is in the pod's network
  * namespace: then a child enters `netns` ("": there is none) and makes a sysfs mount that nobody else sees.

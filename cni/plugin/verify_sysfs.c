@@ -125,6 +125,16 @@ static enum verify_sysfs read_device(int device, struct verify_sysfs_seen *seen,
 	return status < 0 ? VERIFY_SYSFS_UNREADABLE : VERIFY_SYSFS_TABLE;
 }
 
+bool verify_sysfs_is_vfio(int root, const char *device)
+{
+	int fd = open_device(root, device);
+	bool vfio = fd >= 0 && is_vfio(fd);
+
+	if (fd >= 0)
+		close(fd);
+	return vfio;
+}
+
 enum verify_sysfs verify_sysfs_read(int root, const char *device, struct verify_sysfs_seen *seen, struct error *err)
 {
 	int fd = open_device(root, device);

@@ -23,5 +23,6 @@ struct verify_sysfs_seen {
 
 /* "0000:3b:00.2": nothing else may become part of a path. */
 bool verify_sysfs_is_device(const char *device);
+bool verify_sysfs_is_vfio(int root, const char *device); /* false also when that cannot be seen */
 /* `root`: descriptor of sysfs's root.  `device` is one as above. */
 enum verify_sysfs verify_sysfs_read(int root, const char *device, struct verify_sysfs_seen *seen, struct error *err);

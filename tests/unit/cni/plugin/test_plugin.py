@@ -336,9 +336,10 @@ class WithService(Case):
         self.assert_error(self.run_plugin("ADD", self.config(delegate="absent")), 104)
         self.assert_error(self.run_plugin("ADD", self.config(verify=1)), 7)
         self.assert_error(self.run_plugin("ADD", self.config(verify=True, deviceID=None)), 7, "deviceID")
+        self.assert_error(self.run_plugin("ADD", self.config(verify=True, deviceID="../../x")), 7, "../../x")
         os.makedirs(self.path("sys/bus/pci/devices/" + DEVICE))
         os.symlink("../../../bus/pci/drivers/vfio-pci", self.path("sys/bus/pci/devices/%s/driver" % DEVICE))
-        self.assert_error(self.run_plugin("ADD", self.config(verify=True)), 7, "vfio-pci", DEVICE)
+        self.assert_error(self.run_plugin("ADD", self.config(verify=True)), 7, "VFIO", DEVICE)
         self.assertEqual((self.service.asked, self.calls()), ([], []))
 
     def test_a_failed_add_is_the_delegates_own_error(self):

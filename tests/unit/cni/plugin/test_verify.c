@@ -162,6 +162,23 @@ static void test_a_vendors_vfio_driver_is_one_too(void **state)
 	assert_int_equal(err.code, CNI_INVALID_CONFIG);
 }
 
+static void test_what_can_never_be_verified_is_known_beforehand(void **state)
+{
+	(void)state;
+	assert_int_equal(verify_check(host.root, NULL, &err), -1);
+	assert_int_equal(verify_check(host.root, "../" FAKE_DEVICE, &err), -1);
+	assert_int_equal(err.code, CNI_INVALID_CONFIG);
+	/* What is not there yet may come. */
+	assert_int_equal(verify_check("/nonexistent", FAKE_DEVICE, &err), 0);
+	assert_int_equal(verify_check(host.root, FAKE_DEVICE, &err), 0);
+	fake_sysfs_folder(&host, FOLDER);
+	assert_int_equal(verify_check(host.root, FAKE_DEVICE, &err), 0);
+	fake_sysfs_link(&host, FOLDER "/driver", "../../../bus/pci/drivers/vfio-pci");
+	assert_int_equal(verify_check(host.root, FAKE_DEVICE, &err), -1);
+	assert_int_equal(err.code, CNI_INVALID_CONFIG);
+	assert_int_equal(entered, 0);
+}
+
 static void test_a_device_that_is_not_there_is_told(void **state)
 {
 	(void)state;
@@ -291,6 +308,7 @@ int main(void)
 		TEST(test_a_device_behind_a_wide_domain_is_one_too),
 		TEST(test_a_vfio_device_is_a_matter_of_configuration),
 		TEST(test_a_vendors_vfio_driver_is_one_too),
+		TEST(test_what_can_never_be_verified_is_known_beforehand),
 		TEST(test_a_device_that_is_not_there_is_told),
 		TEST(test_a_table_that_cannot_be_read_is_told),
 		TEST(test_a_sysfs_that_is_not_there_is_told_at_once),
