@@ -18,6 +18,7 @@
  *	ours...        of audience ufmsync, service account ns:cni, its node in the extras
  *	pod...         likewise, but with its pod in the extras, not its node
  *	api...         of the API server's audience, user joe
+ *	old            likewise, of a server that does not look at audiences
  *	anything else  none */
 
 static struct kube_access *access;
@@ -66,7 +67,7 @@ static void answer_token(struct httpd_request *request, const json_t *review)
 			"{\"authenticated\":true,\"audiences\":[\"ufmsync\"],\"user\":{\"username\":"
 			"\"system:serviceaccount:ns:cni\",\"extra\":{\"authentication.kubernetes.io/pod-name\":[\"p\"],"
 			"\"authentication.kubernetes.io/pod-uid\":[\"u-1\"]}}}";
-	else if ((strncmp(token, "api", 3) == 0 || strchr(token, '.')) && !audience)
+	else if (((strncmp(token, "api", 3) == 0 || strchr(token, '.')) && !audience) || strcmp(token, "old") == 0)
 		status = "{\"authenticated\":true,\"user\":{\"username\":\"joe\"}}";
 	char *text = mem_printf("{\"kind\":\"TokenReview\",\"spec\":{\"token\":\"%s\"},\"status\":%s}", token, status);
 	api_json(request, 201, text);
@@ -191,6 +192,13 @@ static void test_a_token_of_the_api_servers_audience_is_asked_about_again_withou
 	assert_int_equal(token_reviews, 2);
 	assert_non_null(strstr(api_requests[0].body, "audiences"));
 	assert_null(strstr(api_requests[1].body, "audiences"));
+}
+
+static void test_the_yes_of_a_server_that_knows_no_audiences_is_no_yes_for_ours(void **state)
+{
+	(void)state;
+	assert_string_equal(ask("old"), "ok joe;"); /* of the API server's audience */
+	assert_int_equal(token_reviews, 2);
 }
 
 static void test_any_other_token_is_nobodys(void **state)
@@ -466,6 +474,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		promise(test_a_token_of_our_audience_is_known_allowed_and_on_its_node),
 		promise(test_a_token_of_the_api_servers_audience_is_asked_about_again_without_one),
+		promise(test_the_yes_of_a_server_that_knows_no_audiences_is_no_yes_for_ours),
 		promise(test_any_other_token_is_nobodys),
 		promise(test_who_may_not_is_told_what),
 		promise(test_a_path_that_no_rule_could_name_is_forbidden_without_asking),
