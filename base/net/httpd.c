@@ -22,6 +22,8 @@
 enum {
 	CONNECTION_MEMORY = 16 << 10,
 	CONNECTIONS_MAX = 1024,
+	IDLE_TURNS_MAX = 16,
+	IDLE_TURN_MS = 10,
 };
 
 static void on_left(void *aux, int ready)
@@ -115,10 +117,12 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *connection, c
 				 const char *version, const char *upload, size_t *upload_size, void **con_cls)
 {
 	struct httpd_request *request = *con_cls;
+	struct httpd *httpd = cls;
 
 	(void)version;
+	httpd->idle_turns = 0;
 	if (!request) {
-		request = httpd_request_new(cls, connection, method, url);
+		request = httpd_request_new(httpd, connection, method, url);
 		*con_cls = request;
 		return request_start(request);
 	}
@@ -258,6 +262,16 @@ static size_t on_unescape(void *cls, struct MHD_Connection *connection, char *te
 	return (size_t)(out - text);
 }
 
+/* While a TLS handshake waits for its client, microhttpd takes the connection for readable and asks to be run again at
+ * once, without end: half a ClientHello would keep a core busy.  What comes in shows in the descriptor; the rest, such as
+ * bytes that TLS has read ahead, is done in a few turns, or more slowly. */
+static int64_t patient(struct httpd *httpd, int64_t wait_ms)
+{
+	if (wait_ms > 0 || ++httpd->idle_turns < IDLE_TURNS_MAX)
+		return wait_ms;
+	return IDLE_TURN_MS;
+}
+
 static void run(struct httpd *httpd)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
@@ -269,15 +283,18 @@ static void run(struct httpd *httpd)
 	if (httpd->again)
 		loop_timer_at(&httpd->timer, loop_now_ms());
 	else if (MHD_get_timeout(httpd->daemon, &wait_ms) == MHD_YES)
-		loop_timer_at(&httpd->timer, loop_now_ms() + (int64_t)wait_ms);
+		loop_timer_at(&httpd->timer, loop_now_ms() + patient(httpd, (int64_t)wait_ms));
 	else
 		loop_timer_stop(&httpd->timer);
 }
 
 static void on_ready(void *aux, int ready)
 {
+	struct httpd *httpd = aux;
+
 	(void)ready;
-	run(aux);
+	httpd->idle_turns = 0;
+	run(httpd);
 }
 
 static void on_timer(struct loop_timer *timer)

@@ -36,7 +36,8 @@ struct httpd {
 	size_t body_max;
 	unsigned port;
 	bool running;
-	bool again; /* MHD_run() has something to do that neither its descriptor nor its timeout shows */
+	unsigned idle_turns; /* in which nothing was brought by its descriptor, nor by anybody else */
+	bool again;          /* MHD_run() has something to do that neither its descriptor nor its timeout shows */
 	void (*handle)(void *aux, struct httpd_request *request);
 	void (*gone)(void *aux, struct httpd_request *request);
 	void (*refused)(void *aux, enum httpd_refusal why, const char *peer);
