@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""README must name every setting with its default, every log id and every Event's reason that the sources have.
+"""README must name every setting with its default, every log id, every Event's reason and every error code of the CNI
+plugin that the sources have.
 
 usage: check_readme.py SOURCE-FOLDER UFMSYNCD
 """
@@ -11,6 +12,7 @@ import sys
 # A log id stands in the sources as "UPPER_CASE" right behind a level; a reason as the text of an Event.
 LOG_ID = re.compile(r'(?:log_say|log_limited)\((?:[^"]*?)"([A-Z][A-Z_]+)"|(?:\?|:)\s*"([A-Z]+(?:_[A-Z]+)+)"')
 REASON = re.compile(r'"((?:Bad|GUID|PKey|Pool|Network|Fabric|Record|Member|Released|Ungated)[A-Za-z]*)"')
+CNI_CODE = re.compile(r'^\tCNI_[A-Z_]+ = (\d+),', re.M)
 
 
 def sources(root, folder="ufmsync"):
@@ -47,8 +49,11 @@ def main():
         ids |= {a or b for a, b in LOG_ID.findall(text)}
     missing += ["log id " + i for i in sorted(ids) if "`%s`" % i not in readme]
     missing += ["reason " + r for r in sorted(reasons) if "`%s`" % r not in readme]
-    print("%d settings, %d log ids, %d reasons" % (settings, len(ids), len(reasons)))
-    if min(settings, len(ids), len(reasons)) < 5:
+    with open(os.path.join(root, "cni", "plugin", "cni_error.h")) as f:
+        codes = CNI_CODE.findall(f.read())
+    missing += ["CNI code " + code for code in codes if "\n| %s | " % code not in readme]
+    print("%d settings, %d log ids, %d reasons, %d CNI codes" % (settings, len(ids), len(reasons), len(codes)))
+    if min(settings, len(ids), len(reasons), len(codes)) < 5:
         missing.append("the check itself finds next to nothing")
     for what in missing:
         print("README lacks " + what)

@@ -17,7 +17,7 @@ static void test_a_duration_is_digits_and_a_unit(void **state)
 		int64_t ms;
 	} good[] = { { "0", 0 }, { "5", 5000 }, { "20ms", 20 }, { "90s", 90000 }, { "2m", 120000 }, { "1h", 3600000 } };
 	static const char *const bad[] = {
-		"", "s", "-1s", "1.5s", "1 s", "1d", "1S", "99999999999999s", "9000h", "0x10"
+		"", "s", "-1s", "1.5s", "1 s", "1d", "1S", "99999999999999s", "9000h", "18446744073709551617s", "0x10"
 	};
 	int64_t ms;
 
