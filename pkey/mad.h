@@ -24,20 +24,23 @@ void mad_get_port_info(struct mad *mad, uint32_t tid, unsigned port);
 void mad_get_pkey_table(struct mad *mad, uint32_t tid, unsigned switch_port, unsigned block); /* 0: no switch */
 /* Asks the SM to sweep: Trap 128 (a link changed state).  `count` differs each time: OpenSM drops equal ones. */
 void mad_trap_sweep(struct mad *mad, uint32_t tid, uint16_t lid, uint16_t count);
+/* Makes one of the requests above go one hop by directed route, out of our own port `port`: to the switch in front of it,
+ * whatever LIDs are worth. */
+void mad_direct(struct mad *mad, unsigned port);
 /* SubnAdmGet, or GetTable, of NodeRecord by PortGUID. */
 void mad_query_node(struct mad *mad, uint32_t tid, uint64_t sm_key, struct guid port, bool table);
 /* SubnAdmGet of PKeyTableRecord: only with the right SM_Key. */
 void mad_query_pkeys(struct mad *mad, uint32_t tid, uint64_t sm_key, uint16_t lid, unsigned block, unsigned port);
-/* SubnAdmGetTable of PortInfoRecord with the capability IsSM: all subnet managers. */
+/* SubnAdmGetTable of SMInfoRecord: all subnet managers. */
 void mad_query_managers(struct mad *mad, uint32_t tid, uint64_t sm_key);
 
 /* --- answers --- */
 
 /* Whether `mad` is the answer to `request`: class, attribute, transaction, response bit. */
 bool mad_answers(const struct mad *mad, const struct mad *request);
-/* Its status; 0 is good.  For people: what it means, a text for ever. */
+/* Its status; 0 is good.  mad_status_text(): what it means, for people, a text for ever. */
 unsigned mad_status(const struct mad *mad);
-const char *mad_status_text(unsigned class_of_mad, unsigned status);
+const char *mad_status_text(const struct mad *mad);
 
 enum mad_sm_state { MAD_SM_INACTIVE, MAD_SM_DISCOVERING, MAD_SM_STANDBY, MAD_SM_MASTER };
 struct mad_sm_info {
@@ -45,17 +48,19 @@ struct mad_sm_info {
 	unsigned priority, state;
 	uint32_t activity;
 };
+enum mad_node_type { MAD_NODE_CA = 1, MAD_NODE_SWITCH, MAD_NODE_ROUTER };
 struct mad_node_info {
-	unsigned type;         /* 1 channel adapter, 2 switch, 3 router */
+	unsigned type;         /* enum mad_node_type */
+	unsigned local_port;   /* by which the question came in */
 	unsigned ports, pkeys; /* size of the P_Key table */
 	struct guid node, port;
 	uint32_t vendor, device;
 };
+enum { MAD_PORT_ACTIVE = 4 };
 struct mad_port_info {
 	uint16_t lid, sm_lid;
-	unsigned state; /* 4 active */
+	unsigned state; /* MAD_PORT_ACTIVE ... */
 	bool enforces_inbound, enforces_outbound;
-	uint32_t capabilities;
 };
 void mad_read_sm_info(const struct mad *mad, struct mad_sm_info *info);
 void mad_read_node_info(const struct mad *mad, struct mad_node_info *info);
@@ -71,5 +76,11 @@ struct mad_node_record {
 	uint16_t lid;
 	struct mad_node_info info;
 };
-enum { MAD_NODE_RECORD_MIN = 108, MAD_PORT_INFO_RECORD_MIN = 58 };
+struct mad_sm_record {
+	uint16_t lid;
+	struct mad_sm_info info;
+};
+enum { MAD_NODE_RECORD_MIN = 44, MAD_SM_RECORD_MIN = 25, MAD_PKEY_RECORD_MIN = 72 };
 void mad_read_node_record(const uint8_t *record, struct mad_node_record *node);
+void mad_read_sm_record(const uint8_t *record, struct mad_sm_record *sm);
+void mad_read_pkey_record(const uint8_t *record, uint16_t pkeys[MAD_PKEYS_PER_BLOCK]);

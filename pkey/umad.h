@@ -30,19 +30,27 @@ struct fabric_port {
 };
 
 int fabric_open(struct fabric **ret, const struct fabric_options *options, struct error *err);
-void fabric_close(struct fabric *fabric); /* NULL is fine */
-void fabric_port(const struct fabric *fabric, struct fabric_port *port);
+void fabric_close(struct fabric *fabric);                                            /* NULL is fine */
+int fabric_port(struct fabric *fabric, struct fabric_port *port, struct error *err); /* as it is now */
 
 int fabric_master(struct fabric *fabric, struct mad_sm_info *info, struct error *err);
-/* All subnet managers that the master knows of; at most `max`. */
-int fabric_managers(struct fabric *fabric, struct guid *ports, unsigned max, unsigned *n, struct error *err);
-/* By the SA, else (a limited member sees nobody there) by looking at the whole fabric.  ERROR_GONE: no such port. */
+/* How many subnet managers the master knows, itself included. */
+int fabric_count_managers(struct fabric *fabric, unsigned *n, struct error *err);
+/* By the SA.  ERROR_GONE: it knows no such port, or shows it to full members of the default partition only: then
+ * fabric_scan(), which asks every node (0.2 s for 500), knows better. */
 int fabric_find(struct fabric *fabric, struct guid port, uint16_t *lid, struct error *err);
-/* The P_Key table that stands in a port itself; top bit: full member; zeros left out.  `lid` 0: our own. */
+int fabric_scan(struct fabric *fabric, void (*each)(void *aux, struct guid port, uint16_t lid), void *aux,
+		struct error *err);
+/* The P_Key table that stands in a port itself (of a switch: its port 0); top bit: full member; zeros left out.  `size`:
+ * how many it holds at most.  `lid` 0: our own. */
 enum { FABRIC_PKEYS_MAX = 4096 };
-int fabric_pkeys(struct fabric *fabric, uint16_t lid, uint16_t *pkeys, unsigned max, unsigned *n, struct error *err);
-/* Does the switch in front of this port enforce partitions? */
-int fabric_enforces(struct fabric *fabric, uint16_t lid, bool *enforces, struct error *err);
+struct fabric_pkeys {
+	uint16_t pkeys[FABRIC_PKEYS_MAX];
+	unsigned n, size;
+};
+int fabric_pkeys(struct fabric *fabric, uint16_t lid, struct fabric_pkeys *table, struct error *err);
+/* Does the switch in front of our own port let only packets of our partitions through? */
+int fabric_enforces(struct fabric *fabric, bool *enforces, struct error *err);
 /* Is our SM_Key the SM's? */
 int fabric_check_sm_key(struct fabric *fabric, struct error *err);
 /* Has the SM sweep (and read its partitions anew). */
