@@ -73,6 +73,9 @@ LIBRARIES = {
     "PkgConfig::GNUTLS": {"base/net"},
     "PkgConfig::OPENSSL": {"base/net", "secrets", "pkey", "ufmsync/kube", "ufmsync", "cni/plugin"},
     "PkgConfig::YAML": {"ufmsync/kube"},
+    "PkgConfig::IBUMAD": {"pkey"},
+    "PkgConfig::IBNETDISC": {"pkey"},
+    "PkgConfig::IBVERBS": {"pkey"},
     "PkgConfig::CMOCKA": set(),
 }
 # The same, shared or as archives (.cmake/archives.cmake).
