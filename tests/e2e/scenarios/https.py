@@ -84,3 +84,58 @@ def who_waits_is_answered_before_a_clean_end(world):
     expect("error" in json.loads(answers[0][1]), "as JSON: %r" % answers)
     expect_equal(world.lease()["spec"]["holderIdentity"], "", "who holds the Lease")
     world.daemons.remove(daemon)
+
+
+@scenario("mock")
+def who_waits_outlives_a_lost_lease(world):
+    """What the service knew is read anew when it leads again; whoever waits is not forgotten over that."""
+    daemon, token, answers = world.serve(), world.access.token("node1"), []
+    pod = world.pod("p", "ib@net1")
+    thread = ask(world, daemon, token, pod, answers)
+    eventually("it waits", lambda: daemon.metric("ufmsync_attach_waiting") == 1)
+    world.kube.down()
+    eventually("it stops leading", lambda: daemon.said("LEADER_LOST"))
+    world.kube.up()
+    eventually("it leads again", lambda: len(daemon.said("READY")) == 2)
+    world.nad("ib", objects.ib_config("0x5"))
+    thread.join(20)
+    expect_equal([status for status, _ in answers], [200], "answers")
+    guid = objects.hex_guid(json.loads(answers[0][1])["guid"])
+    expect(guid in world.members(5), "it is a member by then")
+    expect_equal(world.guid("p"), guid, "what is published")
+
+
+@scenario("mock")
+def without_a_record_key_a_standby_says_why_it_cannot_answer(world):
+    world.nad("ib", objects.ib_config("0x5"))
+    token, answers = world.access.token("node1"), []
+    leader = world.serve(UFMSYNC_RECORD_KEY=None, POD_UID="uid-a")
+    expect(any("UFMSYNC_RECORD_KEY" in line["message"] and "CNI plugin" in line["message"] for line in leader.said("SETTING")),
+           "a notice at the start")
+    standby = world.serve(wait=False, UFMSYNC_RECORD_KEY=None, POD_UID="uid-b", UFMSYNC_ATTACH_TIMEOUT="1s")
+    eventually("it is ready", lambda: standby.get("/readyz")[0] == 200)
+    pod = world.pod("p", "ib@net1")
+    world.guid("p")
+    ask(world, standby, token, pod, answers).join(10)
+    ask(world, leader, token, pod, answers).join(10)
+    expect_equal([status for status, _ in answers], [200, 200], "answers")
+    error = json.loads(answers[0][1])["error"]
+    expect(error["code"] == "NotLeader" and error["retry"] and "UFMSYNC_RECORD_KEY" in error["message"], "standby: %r" % error)
+    expect("guid" in json.loads(answers[1][1]), "leader: %r" % answers[1][1])
+
+
+@scenario("mock")
+def what_is_refused_is_in_the_log_once_in_a_while(world):
+    daemon, token = world.serve(), world.access.token("node1")
+    wrong, right = https_client(world, daemon, "none"), https_client(world, daemon, token)
+    expect_equal({wrong.raw("GET", "/v1/attach")[0] for _ in range(50)}, {401}, "no such token")
+    expect_equal(right.raw("POST", "/v1/attach", "{")[0], 400, "no JSON")
+    expect_equal(right.raw("POST", "/v1/attach", "x" * 17000)[0], 413, "a long body")
+    right.headers["X-Long"] = "x" * 8000
+    expect_equal(right.raw("GET", "/v1/attach")[0], 431, "a long header")
+    for name in ("ATTACH_UNAUTHENTICATED", "ATTACH_BAD_REQUEST", "HTTPS_BODY_TOO_LARGE", "HTTPS_HEADERS_TOO_LARGE"):
+        expect(0 < len(daemon.said(name)) < 10, "%s: %d lines" % (name, len(daemon.said(name))))
+    counted = {outcome: daemon.metric('ufmsync_attach_requests_total{outcome="%s"}' % outcome)
+               for outcome in ("unauthenticated", "bad_request")}
+    expect_equal(counted, {"unauthenticated": 50, "bad_request": 1}, "counted")
+    expect_equal([daemon.metric('ufmsync_https_refused_total{why="%s"}' % why) for why in ("body", "headers")], [1, 1], "refused")
