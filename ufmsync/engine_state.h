@@ -102,7 +102,8 @@ struct seat {
 	uint8_t state, number; /* number: its place in the attachment */
 	uint8_t denials;       /* lists that did not show what was accepted */
 	uint8_t refusals;
-	uint8_t lane; /* enum lane, while it is in a queue */
+	uint8_t lane;   /* enum lane, while it is in a queue */
+	bool left_once; /* a leave was sent */
 	bool limited, index0;
 	bool right[2];  /* that list showed the right membership and index0 */
 	bool maybe;     /* may be listed: a join was sent, or it was seen */
@@ -248,6 +249,7 @@ struct stray {
 	uint8_t state, counted; /* counted: enum stray_class + 1 */
 	bool limited, index0;
 	bool tried;         /* its removal was sent */
+	bool tried_again;   /* twice: the one may land when the other has done it */
 	bool sighted, ripe; /* a complete list showed it; two did, far enough apart */
 	uint32_t foreign;   /* epoch in which it came back after removal; 0: never */
 };

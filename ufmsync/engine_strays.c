@@ -127,8 +127,12 @@ static void unlisted(struct engine *e, struct stray *stray)
 {
 	struct guid guid = stray->sighting->guid;
 	stray->sighting->listed--;
+	/* As if it had been ours.  A removal that may still land must not meet the next owner. */
+	int64_t rest = e->options.rest_ms;
+	if (stray->tried_again && rest < e->options.write_timeout_ms)
+		rest = e->options.write_timeout_ms;
 	if (!stray->sighting->listed)
-		guid_pool_rest(e->pool, guid, e->now + e->options.rest_ms, false, e->now); /* as if it had been ours */
+		guid_pool_rest(e->pool, guid, e->now + rest, stray->tried_again, e->now);
 	engine_guid_block(e, guid);
 	if (stray->index0)
 		release_held_back(e, stray->sighting->guid);
@@ -190,6 +194,7 @@ static void removed(struct engine *e, struct stray *stray)
 	e->n_tombstones++;
 	count(e, stray);
 	unlisted(e, stray);
+	stray->tried_again = false;
 	forget_oldest_tombstone(e);
 }
 

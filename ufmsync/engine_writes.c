@@ -39,6 +39,10 @@ static struct guid take_seat(const struct engine *e, struct seat *seat)
 		may_land(e, seat);
 	} else {
 		seat->state = SEAT_LEAVE_SENT;
+		/* That a list does not show it may be the earlier one's doing. */
+		if (seat->left_once)
+			may_land(e, seat);
+		seat->left_once = true;
 	}
 	return seat_attachment(seat)->guid;
 }
@@ -55,6 +59,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 			if (!engine_may_remove(e) || !engine_stray_wants_removal(e, stray))
 				continue;
 			stray->state = STRAY_SENT;
+			stray->tried_again = stray->tried;
 			stray->tried = true;
 			e->guids[write->n] = stray->sighting->guid;
 		} else {
