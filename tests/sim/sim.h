@@ -7,7 +7,7 @@
 /* One simulated life of a cluster: the engine between a model UFM and a model API server.
  *
  *	tenants, chaos -> api (pods, networks) -> watches -> process (engine) -> ufm, api
- *	                                                        rules look at everything */
+ *	plugins (asking) -----------------------------------------^       rules look at everything */
 struct sim {
 	struct sim_rng rng;
 	struct sim_world world;
@@ -16,6 +16,7 @@ struct sim {
 	struct sim_ufm *ufm;
 	struct sim_cluster *cluster; /* the processes and their Lease */
 	struct sim_tenants *tenants;
+	struct sim_plugins *plugins;
 	struct sim_rules *rules;
 	bool settling; /* no fault and no workload begins any more */
 };

@@ -24,7 +24,7 @@ struct hold {
 	const char *uid;
 	enum pod_source source;
 	int index;
-	bool found, needs, resting, blocked;
+	bool found, needs, resting, blocked, attachable;
 	struct pkey pkey;
 	enum attachment_state state;
 	int64_t since;
@@ -53,6 +53,7 @@ static void find_owner(void *aux, const struct attachment_view *view)
 	hold->found = true;
 	hold->state = view->state;
 	hold->since = view->since;
+	hold->attachable = view->attachable;
 	hold->guid = view->has_guid ? view->guid : (struct guid){ 0 };
 	hold->reason = view->blocked_reason;
 }
@@ -123,6 +124,9 @@ static void judge_granted(struct sim *sim, const struct sim_pod *pod, const stru
 			 hold->reason ? hold->reason : "");
 		return;
 	}
+	if (!hold->attachable)
+		sim_fail(sim, "members attach", "%s/%s[%d] is a member with %llx, and may not attach it",
+			 pod->namespace, pod->name, element->index, (unsigned long long)grant->guid.v);
 	if (!annotation_says(element, grant) && !pod->full)
 		sim_fail(sim, "no work is lost", "%s/%s[%d]: the annotation does not say %llx any more", pod->namespace,
 			 pod->name, element->index, (unsigned long long)grant->guid.v);
@@ -225,10 +229,63 @@ static void judge_fabric(struct sim *sim, bool braked)
 		judge_entry(sim, sim_ufm_entry(sim->ufm, i), &status, braked || status.brake != ENGINE_BRAKE_OFF);
 }
 
+/* Also those that only a plugin had brought. */
+static void judge_forgotten(struct sim *sim, const struct sim_process *process)
+{
+	for (size_t i = 0; i < sim_api_pods(sim->api); i++) {
+		const struct sim_pod *pod = sim_api_pod(sim->api, i);
+
+		if (!pod->exists && engine_pod_node(process->engine, pod->uid))
+			sim_fail(sim, "the gone are forgotten", "process %llu still knows %s/%s",
+				 (unsigned long long)process->incarnation, pod->namespace, pod->name);
+	}
+}
+
+struct in_use {
+	const struct sim_network *network;
+	bool used;
+};
+
+static void find_use(void *aux, const struct attachment_view *view)
+{
+	struct in_use *use = aux;
+
+	use->used |= view->state < ATTACHMENT_LEAVING && strcmp(view->network_name, use->network->name) == 0 &&
+		     strcmp(view->network_namespace, use->network->namespace) == 0;
+}
+
+static void judge_ungated(struct sim *sim, const struct sim_process *process)
+{
+	const struct sim_network *network;
+	struct engine_status status;
+	uint64_t ungated = 0;
+
+	for (size_t i = 0; (network = sim_api_network(sim->api, i)); i++) {
+		struct in_use use = { network, false };
+
+		if (!network->exists || network->parsed->kind != NETWORK_IB || network->parsed->gated)
+			continue;
+		engine_each(process->engine, find_use, &use);
+		ungated += use.used;
+	}
+	engine_status(process->engine, &status);
+	if (status.ungated != ungated)
+		sim_fail(sim, "the status adds up", "%llu networks in use let pods start early, the status says %llu",
+			 (unsigned long long)ungated, (unsigned long long)status.ungated);
+}
+
 void sim_judge_converged(struct sim *sim, bool braked)
 {
 	if (sim_failed(sim))
 		return;
+	for (int slot = 0; slot < SIM_SLOTS; slot++) {
+		const struct sim_process *process = sim_cluster_process(sim->cluster, slot);
+
+		if (!process)
+			continue;
+		judge_forgotten(sim, process);
+		judge_ungated(sim, process);
+	}
 	if (!sim_cluster_leader(sim->cluster)) {
 		sim_fail(sim, "no work is lost", "nobody leads");
 		return;

@@ -93,6 +93,21 @@ static void draw_faults(struct sim_plan *plan, struct sim_rng *rng)
 	plan->losses = sim_rng_chance(rng, 50);
 }
 
+/* GUIDs that hardly rest, few of them, and writes that land long after nobody waits for them any more. */
+static void make_brisk(struct sim_plan *plan)
+{
+	struct engine_options *options = &plan->options;
+
+	options->last.v = options->first.v + 15;
+	options->rest_ms = 200 + (int64_t)(options->start >> 8) % 2000;
+	options->rest_unsure_ms = 2 * options->rest_ms;
+	options->rest_early_ms = options->rest_ms;
+	options->write_timeout_ms = 15000;
+	plan->write_fault = 25;
+	plan->pods_max = 14;
+	plan->tenant_gap_ms /= 4;
+}
+
 void sim_plan_draw(struct sim_plan *plan, struct sim_rng *rng)
 {
 	memset(plan, 0, sizeof(*plan));
@@ -120,4 +135,6 @@ void sim_plan_draw(struct sim_plan *plan, struct sim_rng *rng)
 	plan->history = sim_rng_chance(rng, 30);
 	if (!plan->calm)
 		draw_faults(plan, rng);
+	if (!plan->calm && plan->options.start % 8 == 0)
+		make_brisk(plan);
 }

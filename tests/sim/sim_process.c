@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "tests/sim/sim_plugins.h"
 #include "tests/sim/sim_rules.h"
 #include "tests/sim/sim_watch.h"
 
@@ -238,6 +239,8 @@ static void carry_out(struct sim *sim, struct sim_process *process, const struct
 		sim_watch_list(sim, process, SIM_PODS);
 		break;
 	case ENGINE_POD_CHANGED:
+		sim_plugins_told(sim, process, action->pod_changed.uid);
+		break;
 	case ENGINE_EVENT:
 		break;
 	}

@@ -333,6 +333,7 @@ static void tell_action(struct sim *sim, const struct sim_process *process, cons
 	case ENGINE_LIST_PODS:
 		break;
 	case ENGINE_POD_CHANGED:
+		snprintf(what, sizeof(what), "%s", action->pod_changed.uid);
 		break;
 	case ENGINE_EVENT:
 		snprintf(what, sizeof(what), "%s/%s %s: %s", action->event.namespace, action->event.name,
@@ -348,11 +349,12 @@ void sim_rules_action(struct sim *sim, struct sim_process *process, const struct
 {
 	if (sim_is_told(sim))
 		tell_action(sim, process, action);
-	if (!process->leading && action->kind != ENGINE_READ_POD && action->kind != ENGINE_LIST_PODS) {
+	if (!process->leading && action->kind != ENGINE_READ_POD && action->kind != ENGINE_LIST_PODS &&
+	    action->kind != ENGINE_POD_CHANGED) {
 		sim_fail(sim, "only the leader acts", "a process without the Lease wants something done");
 		return;
 	}
-	if (action->kind != ENGINE_EVENT && action->kind != ENGINE_LIST_PODS &&
+	if (action->kind != ENGINE_EVENT && action->kind != ENGINE_LIST_PODS && action->kind != ENGINE_POD_CHANGED &&
 	    !sim_mind_take_id(sim_rules_mind(sim, process), action->id)) {
 		sim_fail(sim, "ids are new", "id %llu was used before", (unsigned long long)action->id);
 		return;
@@ -379,4 +381,5 @@ void sim_rules_action(struct sim *sim, struct sim_process *process, const struct
 void sim_rules_step(struct sim *sim, struct sim_process *process)
 {
 	sim_rules_look(sim, process);
+	sim_rules_attach(sim, process);
 }

@@ -60,6 +60,9 @@ void sim_rules_granted(struct sim *sim, uint64_t incarnation, struct sim_pod *po
 /* The pod is gone or finished (index_from 0), or does not ask for its later interfaces any more. */
 void sim_rules_ended(struct sim *sim, struct sim_pod *pod, int index_from, bool unsure);
 
+/* What somebody who asks for the pod sees, as one number; `text` gets it in words.  0: the pod is not known. */
+uint64_t sim_rules_seen(const struct engine *engine, const char *uid, char *text, size_t size);
+
 /* After every step of a process: its state against the rules. */
 void sim_rules_step(struct sim *sim, struct sim_process *process);
 

@@ -48,5 +48,10 @@ void sim_rules_write(struct sim *sim, struct sim_process *process, const struct 
 void sim_rules_list(struct sim *sim, struct sim_process *process, const struct engine_action *action);
 void sim_rules_patch(struct sim *sim, struct sim_process *process, const struct engine_action *action);
 
+/* The fabric manager has listed it, by a list that was sent after its join was answered, and has not denied it since. */
+bool sim_rules_is_confirmed(const struct sim_mind *mind, struct guid guid, const struct pkey_class *class);
+/* Those who wait see the truth, and are told when it changes. */
+void sim_rules_attach(struct sim *sim, struct sim_process *process);
+
 /* For texts of failures: "a/p3[0]". */
 const char *sim_owner_name(const struct sim *sim, struct sim_owner owner, char out[64]);

@@ -4,8 +4,7 @@
 
 /* What is asked of the API server: who is told which GUID, and what is put down about it. */
 
-/* The fabric manager has listed it, by a list that was sent after its join was answered, and has not denied it since. */
-static bool is_confirmed(const struct sim_mind *mind, struct guid guid, const struct pkey_class *class)
+bool sim_rules_is_confirmed(const struct sim_mind *mind, struct guid guid, const struct pkey_class *class)
 {
 	const struct sim_sighting *s = sim_mind_seen(mind, guid, class->pkey);
 
@@ -21,7 +20,7 @@ static void judge_gate(struct sim *sim, struct sim_process *process, const struc
 	if (sim->plan.options.gate != ENGINE_GATE_MEMBER)
 		return;
 	for (unsigned i = 0; i < holding->n_memberships; i++) {
-		if (!is_confirmed(mind, holding->guid, &holding->memberships[i]))
+		if (!sim_rules_is_confirmed(mind, holding->guid, &holding->memberships[i]))
 			sim_fail(sim, "members are published",
 				 "%s is to be published with %llx, which was not read back from 0x%x",
 				 sim_owner_name(sim, holding->owner, a), (unsigned long long)holding->guid.v,

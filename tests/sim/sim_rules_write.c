@@ -298,7 +298,9 @@ static void note_hidden(struct sim *sim, struct sim_mind *mind, const struct sim
 
 		if (!sighting->used || (!listed->all && sighting->pkey.v != listed->pkey.v) || is_in(listed, sighting))
 			continue;
-		sighting->times = 0;
+		/* One that began before the last that showed it knows no better. */
+		if (listed->began >= sighting->shown_by)
+			sighting->times = 0;
 		if (listed->began >= sighting->hidden_by) {
 			sighting->hidden_by = listed->began;
 			sighting->hidden_end = sim->world.now;

@@ -4,6 +4,7 @@
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_chaos.h"
 #include "tests/sim/sim_converge.h"
+#include "tests/sim/sim_plugins.h"
 #include "tests/sim/sim_process.h"
 #include "tests/sim/sim_rules.h"
 #include "tests/sim/sim_tenants.h"
@@ -159,6 +160,7 @@ void sim_run(uint64_t seed, struct sim_story *story, struct sim_result *result)
 	sim.ufm = sim_ufm_new();
 	sim.cluster = sim_cluster_new();
 	sim.tenants = sim_tenants_new();
+	sim.plugins = sim_plugins_new(seed);
 	sim.rules = sim_rules_new();
 	describe(&sim);
 	begin(&sim);
@@ -175,6 +177,7 @@ void sim_run(uint64_t seed, struct sim_story *story, struct sim_result *result)
 	sim_cluster_free(sim.cluster);
 	sim_rules_free(sim.rules);
 	sim_tenants_free(sim.tenants);
+	sim_plugins_free(sim.plugins);
 	sim_ufm_free(sim.ufm);
 	sim_api_free(sim.api);
 }

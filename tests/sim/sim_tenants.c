@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "tests/sim/sim_oracle.h"
+#include "tests/sim/sim_plugins.h"
 #include "tests/sim/sim_rules.h"
 
 struct sim_tenants {
@@ -33,6 +34,7 @@ static void bound(struct sim *sim, void *aux)
 	snprintf(pod->node, sizeof(pod->node), "node%llu", (unsigned long long)sim_rng_below(&sim->rng, 3));
 	sim_say(sim, "api      pod %s/%s is bound", pod->namespace, pod->name);
 	sim_api_changed(sim, pod);
+	sim_plugins_pod_starts(sim, pod);
 }
 
 static void containers_ended(struct sim *sim, void *aux)
@@ -240,6 +242,8 @@ struct sim_pod *sim_tenants_add(struct sim *sim, bool plain)
 	pod = sim_api_create(sim, &model);
 	if (!pod->node[0])
 		sim_after(sim, sim_rng_between(&sim->rng, 0, 3000), bound, pod, NULL);
+	else
+		sim_plugins_pod_starts(sim, pod);
 	return pod;
 }
 

@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tests/sim/sim_plugins.h"
 #include "tests/sim/sim_tenants.h"
 
 const char *const sim_tenant_namespaces[] = { "a", "b", "c", "default", "kube-system", NULL };
@@ -22,7 +23,7 @@ static const char *draw_pkey(struct sim *sim)
 
 void sim_tenants_draw_network(struct sim *sim, const char *namespace, const char *name)
 {
-	char config[256], plugin[160];
+	char config[256], plugin[200];
 	const char *pkey = draw_pkey(sim);
 
 	if (sim_rng_chance(&sim->rng, 3)) {
@@ -33,8 +34,9 @@ void sim_tenants_draw_network(struct sim *sim, const char *namespace, const char
 		sim_api_set_network(sim, namespace, name, "{\"type\":\"macvlan\"}");
 		return;
 	}
-	snprintf(plugin, sizeof(plugin), "{\"type\":\"ib-sriov\"%s%s%s}", pkey ? ",\"pkey\":" : "", pkey ? pkey : "",
-		 sim_rng_chance(&sim->rng, 25) ? ",\"capabilities\":{\"infinibandGUID\":true}" : "");
+	snprintf(plugin, sizeof(plugin), "{\"type\":\"ib-sriov\"%s%s%s%s}", pkey ? ",\"pkey\":" : "", pkey ? pkey : "",
+		 sim_rng_chance(&sim->rng, 25) ? ",\"capabilities\":{\"infinibandGUID\":true}" : "",
+		 sim_plugins_chance(sim, 60) ? ",\"ibKubernetesEnabled\":true" : "");
 	if (sim_rng_chance(&sim->rng, 20))
 		snprintf(config, sizeof(config), "{\"name\":\"l\",\"plugins\":[{\"type\":\"tuning\"},%s]}", plugin);
 	else

@@ -86,6 +86,11 @@ void sim_ufm_put(struct sim *sim, struct sim_entry entry)
 	sim_ufm_put_as(sim->ufm, entry);
 }
 
+bool sim_ufm_stole(const struct sim_ufm *ufm)
+{
+	return ufm->stole;
+}
+
 /* --- writes --- */
 
 enum fate {
@@ -148,6 +153,7 @@ static void write_lands(struct sim *sim, void *aux)
 			sim_rules_joins(sim, &entry);
 			sim_ufm_put_as(sim->ufm, entry);
 		} else {
+			sim->ufm->stole |= !sim_cluster_asker(sim->cluster, write->incarnation);
 			take(sim->ufm, entry.guid, entry.pkey);
 		}
 	}

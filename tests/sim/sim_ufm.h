@@ -32,6 +32,9 @@ const struct sim_entry *sim_ufm_find(const struct sim_ufm *ufm, struct guid guid
 /* When the last membership of this GUID went away; 0: it never had one.  Meaningless while it has some. */
 bool sim_ufm_lists(const struct sim_ufm *ufm, struct guid guid);
 
+/* Some leave was accepted, and took effect only after its process had ended and said that nothing is left of it. */
+bool sim_ufm_stole(const struct sim_ufm *ufm);
+
 /* Requests of a process; the answer goes to that very incarnation, or to nobody when it is dead by then. */
 void sim_ufm_write(struct sim *sim, struct sim_process *process, const struct engine_action *action);
 void sim_ufm_list(struct sim *sim, struct sim_process *process, const struct engine_action *action);

@@ -21,6 +21,7 @@ struct sim_ufm {
 	/* What the other writer puts back whenever it is removed. */
 	struct sim_entry insisted[SIM_INSISTED_MAX];
 	unsigned n_insisted;
+	bool stole; /* see sim_ufm_stole() */
 };
 
 struct sim_entry *sim_ufm_at(const struct sim_ufm *ufm, struct guid guid, struct pkey pkey);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "tests/sim/sim_plugins.h"
 #include "tests/sim/sim_rules.h"
 
 /* One thing on its way to a process.  The objects are made when it is sent, and given away when it arrives. */
@@ -281,6 +282,8 @@ void sim_watch_drop(struct sim *sim, struct sim_process *process, enum sim_kind 
 	sim_say(sim, "chaos    process %llu loses its watch of %s", (unsigned long long)process->incarnation,
 		kind_name(kind));
 	sim_watch_list(sim, process, kind);
+	if (kind == SIM_PODS)
+		sim_plugins_watch_lost(sim, process);
 }
 
 /* Before the list has shown its moment a change will be in it. */
