@@ -127,6 +127,26 @@ void world_free(struct world *world)
 	free(world);
 }
 
+static char *uid_of(const char *pod)
+{
+	return mem_printf("uid-%s", strchr(pod, '/') + 1);
+}
+
+bool world_await(struct world *world, const char *pod)
+{
+	char *uid = uid_of(pod);
+	bool known = engine_await(world->engine, uid, world->now);
+	free(uid);
+	return known;
+}
+
+void world_await_no_more(struct world *world, const char *pod)
+{
+	char *uid = uid_of(pod);
+	engine_await_no_more(world->engine, uid);
+	free(uid);
+}
+
 /* --- the fabric --- */
 
 static long member_at(const struct world *world, uint16_t pkey, uint64_t guid)
@@ -278,7 +298,7 @@ static struct world_pod *pod_at(struct world *world, const char *name)
 
 static void pod_tell(struct world *world, struct world_pod *pod)
 {
-	if (world->engine)
+	if (world->engine && !world->blind)
 		engine_pod_applied(world->engine, pod_of(pod), world->now);
 }
 
@@ -297,6 +317,11 @@ void world_pod(struct world *world, const char *name, const char *networks)
 				"nodeName", "node-1", "status", "phase", "Pending");
 	free(uid);
 	pod_tell(world, pod);
+}
+
+void world_found(struct world *world, const char *pod)
+{
+	engine_pod_found(world->engine, pod_of(pod_at(world, pod)), world->now);
 }
 
 static json_t *annotations(struct world *world, const char *name)
@@ -461,8 +486,8 @@ static void do_read(struct world *world, const struct engine_action *action)
 	char *name = mem_printf("%s/%s", action->read_pod.namespace, action->read_pod.name);
 	say(world, "READ", "%s", name);
 	struct world_pod *pod = pod_at(world, name);
-	engine_pod_read(world->engine, action->id, pod ? ENGINE_READ_FOUND : ENGINE_READ_GONE, pod ? pod_of(pod) : NULL,
-			world->now);
+	enum engine_read how = world->reads_fail ? ENGINE_READ_FAILED : pod ? ENGINE_READ_FOUND : ENGINE_READ_GONE;
+	engine_pod_read(world->engine, action->id, how, how == ENGINE_READ_FOUND ? pod_of(pod) : NULL, world->now);
 	free(name);
 }
 
@@ -488,11 +513,12 @@ static void do_action(struct world *world, const struct engine_action *action)
 		say(world, "LIST_PODS", "-");
 		engine_pods_begin(world->engine, world->now);
 		for (size_t i = 0; i < WORLD_PODS; i++)
-			if (world->pods[i].object)
+			if (world->pods[i].object && !world->blind)
 				engine_pod_applied(world->engine, pod_of(&world->pods[i]), world->now);
 		engine_pods_end(world->engine, world->now);
 		break;
 	case ENGINE_POD_CHANGED:
+		say(world, "CHANGED", "%s", action->pod_changed.uid);
 		break;
 	case ENGINE_EVENT:
 		say(world, "EVENT", "%s%s/%s %s: %s", action->event.network ? "network " : "", action->event.namespace,
@@ -566,4 +592,25 @@ enum attachment_state world_state(const struct world *world, const char *pod, in
 const char *world_blocked(const struct world *world, const char *pod, int index)
 {
 	return look(world, pod, index).blocked;
+}
+
+struct seek {
+	const char *pod;
+	int index;
+	struct attachment_view view;
+};
+
+static void seek(void *aux, const struct attachment_view *view)
+{
+	struct seek *seek = aux;
+	if (!strcmp(view->pod_name, strchr(seek->pod, '/') + 1) && view->index == seek->index &&
+	    view->state < ATTACHMENT_LEAVING)
+		seek->view = *view;
+}
+
+struct attachment_view world_view(const struct world *world, const char *pod, int index)
+{
+	struct seek found = { pod, index, { 0 } };
+	engine_each(world->engine, seek, &found);
+	return found.view;
 }

@@ -52,6 +52,8 @@ struct world {
 	bool applied;                /* ... though they were applied */
 	struct guid bad_guid;        /* a write that holds it is refused */
 	enum engine_patched patch_answer;
+	bool blind;      /* the watch of pods shows nothing */
+	bool reads_fail; /* READ_POD is not answered but by a failure */
 	struct world_write writes[8];
 	size_t n_writes;
 	struct world_list lists[8];
@@ -97,6 +99,12 @@ const char *world_blocked(const struct world *world, const char *pod, int index)
 void world_expect(struct world *world, const char *lines); /* asserts the transcript since the last call, empties it */
 void world_forget(struct world *world);                    /* empties the transcript */
 bool world_said(const struct world *world, const char *text); /* the transcript holds the text */
+
+bool world_await(struct world *world, const char *pod);
+void world_await_no_more(struct world *world, const char *pod);
+void world_found(struct world *world, const char *pod); /* somebody who waits has read it */
+/* The pod's attachment that is not over; texts borrowed; pod_name NULL: none. */
+struct attachment_view world_view(const struct world *world, const char *pod, int index);
 
 #define IB(pkey)   "{\"type\":\"ib-sriov\",\"pkey\":\"" pkey "\",\"ibKubernetesEnabled\":true}"
 #define IB_NO_PKEY "{\"type\":\"ib-sriov\"}"

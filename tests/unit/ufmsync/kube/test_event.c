@@ -85,6 +85,53 @@ static void test_an_event_says_all_that_kubectl_shows(void **state)
 	json_decref(event);
 }
 
+static void say_of_network(const char *name, const char *uid)
+{
+	kube_events_say(events, &(struct kube_event){
+					.network = true,
+					.namespace = "team",
+					.name = name,
+					.uid = uid,
+					.warning = true,
+					.reason = "BadPKey",
+					.note = "a",
+					.action = "Join",
+				});
+}
+
+static void test_an_event_may_regard_a_network_definition(void **state)
+{
+	(void)state;
+	api_serve(serve_created);
+	say_of_network("ib", "n-1");
+	api_until_requests(1);
+	assert_string_equal(api_requests[0].path, "/apis/events.k8s.io/v1/namespaces/team/events");
+	json_t *event = body(0);
+	assert_memory_equal(json_str(event, "metadata", "name", NULL), "ib.", 3);
+	assert_string_equal(json_str(event, "regarding", "apiVersion", NULL), "k8s.cni.cncf.io/v1");
+	assert_string_equal(json_str(event, "regarding", "kind", NULL), "NetworkAttachmentDefinition");
+	assert_string_equal(json_str(event, "regarding", "namespace", NULL), "team");
+	assert_string_equal(json_str(event, "regarding", "name", NULL), "ib");
+	assert_string_equal(json_str(event, "regarding", "uid", NULL), "n-1");
+	json_decref(event);
+}
+
+static void test_two_objects_never_share_a_series(void **state)
+{
+	(void)state;
+	api_serve(serve_created);
+	say("p", "a");              /* uid u-1 */
+	say_of_network("p", "u-1"); /* another kind */
+	say_of_network("n", "");    /* uids that are not known are not the same */
+	say_of_network("m", "");
+	api_until_requests(4);
+	for (unsigned i = 0; i < 4; i++)
+		assert_string_equal(api_requests[i].method, "POST");
+	json_t *event = body(3);
+	assert_null(json_at(event, "regarding", "uid", NULL));
+	json_decref(event);
+}
+
 static void test_the_same_again_becomes_a_series_and_anything_else_does_not(void **state)
 {
 	(void)state;
@@ -247,6 +294,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		promise(test_an_event_says_all_that_kubectl_shows),
+		promise(test_an_event_may_regard_a_network_definition),
+		promise(test_two_objects_never_share_a_series),
 		promise(test_the_same_again_becomes_a_series_and_anything_else_does_not),
 		promise(test_a_long_note_and_a_long_name_are_cut_to_what_is_taken),
 		promise(test_a_refused_event_is_dropped_and_not_tried_again),

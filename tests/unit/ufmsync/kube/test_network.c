@@ -22,6 +22,34 @@ static struct network *network_of(const char *config)
 	return network;
 }
 
+static void test_it_is_known_by_its_uid_and_by_the_name_that_its_plugin_sees(void **state)
+{
+	static const struct {
+		const char *config, *name;
+	} cases[] = {
+		{ "{\"name\":\"n\",\"type\":\"ib-sriov\"}", "n" },
+		{ "{\"name\":\"list\",\"plugins\":[{\"name\":\"n\",\"type\":\"ib-sriov\"}]}", "list" },
+		/* multus puts the definition's own name there */
+		{ "{\"type\":\"ib-sriov\"}", "ib" },
+		{ "{\"name\":\"\",\"type\":\"ib-sriov\"}", "ib" },
+		{ "{\"plugins\":[{\"name\":\"n\",\"type\":\"ib-sriov\"}]}", "ib" },
+		{ "{\"name\":7,\"type\":\"ib-sriov\"}", "ib" },
+		{ "{oops", "ib" },
+	};
+	(void)state;
+	for (size_t i = 0; i < array_length(cases); i++) {
+		struct network *network = network_of(cases[i].config);
+		assert_string_equal(network->config_name, cases[i].name);
+		assert_string_equal(network->uid, "");
+		network_free(network);
+	}
+	json_t *object = json_pack("{s:{s:s,s:s,s:s}}", "metadata", "namespace", "team", "name", "ib", "uid", "u-7");
+	struct network *network = network_from_json(object);
+	assert_string_equal(network->uid, "u-7");
+	network_free(network);
+	json_decref(object);
+}
+
 static void test_an_object_without_identity_is_no_network(void **state)
 {
 	json_t *object = json_pack("{s:{s:s}}", "metadata", "name", "x");
@@ -256,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_object_without_identity_is_no_network),
+		cmocka_unit_test(test_it_is_known_by_its_uid_and_by_the_name_that_its_plugin_sees),
 		cmocka_unit_test(test_ib_sriov_is_found_flat_in_a_conflist_and_in_ufmsync),
 		cmocka_unit_test(test_other_networks_are_none_of_our_business),
 		cmocka_unit_test(test_what_cannot_be_read_says_why),
