@@ -39,7 +39,7 @@ static void on_attachment(void *aux, const struct attachment_view *view)
 		.index = view->index,
 		.interface = view->interface,
 		.config_name = view->config_name,
-		.has_guid = view->has_guid,
+		.has_guid = view->has_guid || (!visit->leads && view->recorded),
 		.guid = view->guid,
 		.pkey_text = view->pkey_text,
 		.n_memberships = view->n_memberships,
