@@ -32,14 +32,10 @@ static void print_help(void)
 /* A descriptor of ours must never become the delegate's stdin, stdout or stderr by being the first that is free. */
 static bool open_standard_streams(void)
 {
-	int fd;
-
-	do {
-		fd = open("/dev/null", O_RDWR);
-	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd >= 0)
-		close(fd);
-	return fd >= 0;
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd) /* the lowest free one is taken */
+			return false;
+	return true;
 }
 
 int main(int argc, char **argv)

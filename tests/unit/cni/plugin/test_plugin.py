@@ -284,6 +284,18 @@ class WithoutService(Case):
         self.assertEqual(self.run_plugin(None, b"", ["--sudo"]).returncode, 2)
         self.assert_error(self.run_plugin(None, b""), 4, "CNI_COMMAND is not set")
 
+    def test_closed_standard_streams_do_not_become_pipes_of_the_delegate(self):
+        command = "exec %s 2>&- <&- >&-" % PLUGIN
+        environment = {"PATH": os.environ["PATH"], "CNI_COMMAND": "VERSION"}
+        self.assertEqual(subprocess.run(["sh", "-c", command], env=environment, timeout=60).returncode, 0)
+        with open(self.path("config"), "w") as f:
+            json.dump(self.config(), f)
+        environment.update(CNI_COMMAND="DEL", CNI_CONTAINERID="a", CNI_IFNAME="net1", CNI_PATH=self.path("bin"))
+        self.write("end.DEL", "readlink /proc/self/fd/2 > " + self.path("stderr"))
+        subprocess.run(["sh", "-c", "exec %s 2>&- < %s" % (PLUGIN, self.path("config"))], env=environment, check=True, timeout=60)
+        with open(self.path("stderr")) as f:
+            self.assertEqual(f.read(), "/dev/null\n")
+
     def test_a_log_that_cannot_be_written_fails_nothing(self):
         os.mkfifo(self.path("fifo"))
         os.symlink(self.path("elsewhere"), self.path("link"))
