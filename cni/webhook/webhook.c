@@ -348,9 +348,11 @@ struct webhook *webhook_new(struct loop *loop, const struct webhook_options *opt
 	webhook->timeout_ms = options->timeout_ms ? options->timeout_ms : ATTACH_TIMEOUT_MS;
 	webhook->waiting_max = options->waiting_max ? options->waiting_max : ATTACH_WAITING_MAX;
 	webhook->per_node_max = options->per_node_max ? options->per_node_max : ATTACH_PER_NODE_MAX;
-	webhook->pace = (struct webhook_pace){
-		.missing_ms = 5000, .failed_pause_ms = 1000, .unknown_pause_ms = 250, .pause_max_ms = 5000
-	};
+	webhook->pace = (struct webhook_pace){ .missing_ms = 5000,
+					       .failed_pause_ms = 1000,
+					       .unknown_pause_ms = 250,
+					       .pause_max_ms = 5000,
+					       .slice_ns = 1000 * 1000 };
 	webhook->said = options->said;
 	webhook->said_aux = options->aux;
 	chain_init(&webhook->all);

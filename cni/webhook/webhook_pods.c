@@ -110,7 +110,7 @@ static void on_turn(struct loop_timer *timer)
 	leading_now(&leading, webhook);
 	while ((pod = waiting_next_stirred(&webhook->waiting))) {
 		look_at(webhook, pod, &leading);
-		if (loop_turn_ns(webhook->loop) > SLICE_NS)
+		if (loop_turn_ns(webhook->loop) > webhook->pace.slice_ns)
 			break;
 	}
 	if (!chain_empty(&webhook->waiting.stirred))

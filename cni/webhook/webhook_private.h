@@ -21,15 +21,15 @@ enum {
 	ATTACH_PER_NODE_MAX = 512,
 	REMEMBERED_MAX = 65536,     /* pods */
 	REMEMBERED_MS = 600 * 1000, /* what their interfaces were given */
-	SLICE_NS = 1000 * 1000,     /* of looking at pods at a stretch */
 };
 
-/* How long is waited for what; for tests. */
+/* How long is waited for what, and worked at a stretch; fields so that tests may change them. */
 struct webhook_pace {
 	int64_t missing_ms;       /* a network defined a moment ago is on its way to us */
 	int64_t failed_pause_ms;  /* until a pod is read again; doubled each time up to pause_max_ms */
 	int64_t unknown_pause_ms; /* the same, where it was found but nothing of it is known to be ours */
 	int64_t pause_max_ms;
+	int64_t slice_ns; /* of looking at pods */
 };
 
 /* One request, from its arrival to its answer. */

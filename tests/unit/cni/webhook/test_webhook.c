@@ -289,7 +289,29 @@ static void test_a_network_that_may_still_be_defined_is_waited_for_until_the_dea
 	pod->networks[0].config_name = "";
 	pod->networks[0].has_guid = pod->networks[0].attachable = false;
 	world_ask(&x, "node:n1", "u1", "net1");
+	world_until_waiting(1);
+	world_pass(10);
+	assert_int_equal(x.done, 0);
 	world_wait_code(&x, "UnknownNetwork", true, "it has one that is not defined");
+}
+
+static void test_without_a_leader_no_network_is_missing_yet(void **state)
+{
+	struct world_pod *pod = world_add("u1", "n1", 1);
+	struct exchange x = { 0 };
+
+	(void)state;
+	world.webhook->pace.missing_ms = 1;
+	world.leads = world.held = false;
+	pod->n = 0;
+	world_ask(&x, "node:n1", "u1", "net1");
+	world_until_waiting(1);
+	assert_true(world_pass(10) < 50); /* it waits instead of looking again and again */
+	assert_int_equal(x.done, 0);
+	world.leads = true;
+	pod->n = 1;
+	webhook_all_changed(world.webhook);
+	world_wait_guid(&x, 1);
 }
 
 static void test_more_interfaces_than_networks_are_refused(void **state)
@@ -305,7 +327,7 @@ static void test_more_interfaces_than_networks_are_refused(void **state)
 	world_wait_code(&x[1], "UnknownNetwork", false, "given to another interface than net2");
 }
 
-static void test_everybody_is_looked_at_when_the_lease_changes_hands(void **state)
+static void test_everybody_is_looked_at_in_slices_when_the_lease_changes_hands(void **state)
 {
 	enum { MANY = 300 };
 	static struct exchange x[MANY];
@@ -321,7 +343,10 @@ static void test_everybody_is_looked_at_when_the_lease_changes_hands(void **stat
 	world_until_waiting(MANY);
 	for (int i = 0; i < MANY; i++)
 		world.pods[i].networks[0].attachable = true;
+	world.webhook->pace.slice_ns = 0;
 	webhook_all_changed(world.webhook);
+	exchange_turns(3);
+	assert_true(world_counts().waiting > MANY / 2);
 	for (int i = 0; i < MANY; i++)
 		world_wait_guid(&x[i], 1);
 }
@@ -384,8 +409,9 @@ int main(void)
 		TEST(a_network_that_the_pod_has_not_is_refused_after_a_while),
 		TEST(a_network_that_is_defined_meanwhile_is_found),
 		TEST(a_network_that_may_still_be_defined_is_waited_for_until_the_deadline),
+		TEST(without_a_leader_no_network_is_missing_yet),
 		TEST(more_interfaces_than_networks_are_refused),
-		TEST(everybody_is_looked_at_when_the_lease_changes_hands),
+		TEST(everybody_is_looked_at_in_slices_when_the_lease_changes_hands),
 		TEST(a_client_that_leaves_frees_its_place),
 		TEST(those_who_wait_when_the_service_stops_are_told_to_try_again),
 	};

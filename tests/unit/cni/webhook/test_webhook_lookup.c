@@ -147,24 +147,31 @@ static void test_a_pod_without_a_network_of_ours_is_told_after_a_while(void **st
 
 	(void)state;
 	world.webhook->pace.missing_ms = 20;
+	world.webhook->pace.unknown_pause_ms = world.webhook->pace.pause_max_ms = 60000;
 	add_unseen("u1");
 	world.reads_show_nothing = true;
 	world_ask(&x, "node:n1", "u1", "net1");
 	world_wait_code(&x, "UnknownNetwork", false, "it has none");
 }
 
-static void test_one_whose_network_becomes_ours_is_answered(void **state)
+static void test_one_whose_network_becomes_ours_is_answered_without_another_read(void **state)
 {
-	struct world_pod *pod = add_unseen("u1");
+	struct world_pod *pod = add_unseen("mirror");
 	struct exchange x = { 0 };
 
 	(void)state;
+	pod->static_uid = "hash";
+	snprintf(pod->name, sizeof pod->name, "p-hash");
 	world.webhook->pace.unknown_pause_ms = 1;
+	world.webhook->pace.pause_max_ms = 1;
 	world.reads_show_nothing = true;
-	world_ask(&x, "node:n1", "u1", "net1");
+	world_ask(&x, "node:n1", "hash", "net1");
 	world_until_reads(3);
+	exchange_turns(2); /* it pauses */
+	unsigned reads = world.reads;
 	pod->known = true;
 	world_wait_guid(&x, 1);
+	assert_int_equal(world.reads, reads);
 }
 
 static void test_a_pod_that_goes_away_is_told_to_who_waits(void **state)
@@ -271,6 +278,26 @@ static void test_who_leaves_makes_room_for_the_next_read(void **state)
 		exchange_forget(&x[i]);
 }
 
+static void test_nothing_is_read_any_more_when_the_service_stops(void **state)
+{
+	enum { MANY = 65 };
+	static struct exchange x[MANY];
+	char uid[32];
+
+	(void)state;
+	world.reads_wait = true;
+	for (int i = 0; i < MANY; i++) {
+		snprintf(uid, sizeof uid, "u%d", i);
+		x[i] = (struct exchange){ 0 };
+		world_ask(&x[i], "node:n1", uid, "net1");
+	}
+	world_until_waiting(MANY);
+	world_stop();
+	assert_int_equal(world.reads, 64);
+	for (int i = 0; i < MANY; i++)
+		world_wait(&x[i], 503, NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, world_setup, world_teardown)
 
 int main(void)
@@ -284,11 +311,12 @@ int main(void)
 		TEST(reads_that_go_on_failing_are_told_at_the_deadline),
 		TEST(an_answer_that_comes_when_everybody_has_left_is_nothing),
 		TEST(a_pod_without_a_network_of_ours_is_told_after_a_while),
-		TEST(one_whose_network_becomes_ours_is_answered),
+		TEST(one_whose_network_becomes_ours_is_answered_without_another_read),
 		TEST(a_pod_that_goes_away_is_told_to_who_waits),
 		TEST(a_pod_that_is_not_bound_yet_for_the_watch_is_read),
 		TEST(a_renewed_world_is_asked_anew),
 		TEST(only_so_many_pods_are_read_at_a_time_and_none_that_became_known),
+		TEST(nothing_is_read_any_more_when_the_service_stops),
 		TEST(who_leaves_makes_room_for_the_next_read),
 	};
 

@@ -376,6 +376,30 @@ void world_until_reads(unsigned n)
 	until(so_many_reads, n);
 }
 
+static void on_passed(struct loop_timer *timer)
+{
+	loop_stop(timer->loop);
+}
+
+static void on_passing_turn(void *aux)
+{
+	++*(unsigned *)aux;
+}
+
+unsigned world_pass(int64_t ms)
+{
+	struct loop_timer timer;
+	unsigned turns = 0;
+
+	loop_timer_init(&timer, exchange_loop, on_passed);
+	loop_timer_at(&timer, loop_now_ms() + ms);
+	loop_on_turn(exchange_loop, on_passing_turn, &turns);
+	while (loop_timer_is_set(&timer))
+		loop_run(exchange_loop);
+	loop_on_turn(exchange_loop, NULL, NULL);
+	return turns;
+}
+
 void world_wait(struct exchange *exchange, int status, const char *body)
 {
 	exchange_wait();

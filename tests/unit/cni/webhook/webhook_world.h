@@ -60,6 +60,8 @@ void world_send(struct exchange *exchange, const char *method, const char *const
 /* Until so many wait, or were read. */
 void world_until_waiting(unsigned n);
 void world_until_reads(unsigned n);
+/* Nothing may happen meanwhile; returns how often the loop turned. */
+unsigned world_pass(int64_t ms);
 /* Until all exchanges are answered: what this one is. */
 void world_wait(struct exchange *exchange, int status, const char *body);
 void world_wait_code(struct exchange *exchange, const char *code, bool retry, const char *words);
