@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/duration.h"
 #include "base/mem.h"
 
 #define PREFIX "UFMSYNC_CNI_"
@@ -17,12 +18,13 @@ static const struct {
 			    "where the service is; a name is resolved here, the node gets an address" },
 	[OPTION_SERVER_NAME] = { "server-name", PREFIX "SERVER_NAME", NULL, "a name or an address",
 				 "what the service's certificate is issued for (default: the host of --server)" },
-	[OPTION_NODE] = { "node", "NODE_NAME", NULL, "a node's name", "told to the service with each request" },
+	[OPTION_NODE] = { "node", "NODE_NAME", NULL, "a node's name, lower case",
+			  "told to the service with each request" },
 	[OPTION_LOG] = { "log", PREFIX "LOG", NULL, "syslog, or an absolute path on the node",
 			 "where the plugin logs (default: nowhere)" },
-	[OPTION_TIMEOUT] = { "timeout", PREFIX "TIMEOUT", NULL, "a duration: 70s, 2m",
+	[OPTION_TIMEOUT] = { "timeout", PREFIX "TIMEOUT", NULL, "100ms to 10m, with its unit",
 			     "how long the plugin waits for an attach (default: its own)" },
-	[OPTION_CONNECT_TIMEOUT] = { "connect-timeout", PREFIX "CONNECT_TIMEOUT", NULL, "a duration: 10s",
+	[OPTION_CONNECT_TIMEOUT] = { "connect-timeout", PREFIX "CONNECT_TIMEOUT", NULL, "100ms to 10m, with its unit",
 				     "how long it tries a service that cannot be reached (default: its own)" },
 	[OPTION_PLUGIN] = { "plugin", PREFIX "PLUGIN", "/usr/bin/ufmsync-cni", "an absolute path",
 			    "the plugin's binary in our image" },
@@ -159,14 +161,28 @@ static bool only(const char *text, size_t n, const char *characters)
 	return n > 0 && strspn(text, characters) >= n;
 }
 
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS  "0123456789"
+#define UPPER   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LETTERS "abcdefghijklmnopqrstuvwxyz" UPPER
 
-enum { NAME_LENGTH = 253, PORT_DIGITS = 5, ADDRESS_LENGTH = 64 };
+enum { NAME_LENGTH = 253, LABEL_LENGTH = 63, PORT_DIGITS = 5, ADDRESS_LENGTH = 64 };
 
+/* A DNS name: what the plugin takes, too. */
 static bool is_name(const char *text, size_t n)
 {
-	return n <= NAME_LENGTH && only(text, n, LETTERS DIGITS ".-_");
+	size_t label = 0;
+
+	if (n > NAME_LENGTH || !only(text, n, LETTERS DIGITS ".-"))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		bool edge = label == 0 || i + 1 == n || text[i + 1] == '.';
+		if (edge && (text[i] == '.' || text[i] == '-'))
+			return false;
+		label = text[i] == '.' ? 0 : label + 1;
+		if (label > LABEL_LENGTH)
+			return false;
+	}
+	return true;
 }
 
 static bool is_ipv6(const char *text, size_t n)
@@ -212,7 +228,7 @@ static int read_names(struct options *options, struct error *err)
 
 	if (server_name && !is_name(server_name, strlen(server_name)) && !is_ipv6(server_name, strlen(server_name)))
 		return bad(OPTION_SERVER_NAME, server_name, err);
-	if (node && !is_name(node, strlen(node)))
+	if (node && (!is_name(node, strlen(node)) || strcspn(node, UPPER) < strlen(node)))
 		return bad(OPTION_NODE, node, err);
 	if (!server_name)
 		options->text[OPTION_SERVER_NAME] = options->host;
@@ -228,29 +244,28 @@ static int read_paths(const struct options *options, struct error *err)
 	for (size_t i = 0; i < array_length(paths); i++)
 		if (options->text[paths[i]][0] != '/' || strlen(options->text[paths[i]]) >= PATH_MAX)
 			return bad(paths[i], options->text[paths[i]], err);
-	if (log && strcmp(log, "syslog") != 0 && (*log != '/' || strlen(log) >= PATH_MAX))
+	if (log && strcmp(log, "syslog") != 0 &&
+	    (*log != '/' || log[strlen(log) - 1] == '/' || strlen(log) >= PATH_MAX))
 		return bad(OPTION_LOG, log, err);
 	return 0;
 }
 
-/* A number with ms, s, m or h; a bare number is seconds; more than none, a day at most. */
-static int read_duration(const struct options *options, enum option option, int64_t *ms, struct error *err)
+static int read_interval(const struct options *options, enum option option, int64_t *ms, struct error *err)
 {
-	static const struct {
-		const char *unit;
-		int64_t ms;
-	} units[] = { { "", 1000 }, { "ms", 1 }, { "s", 1000 }, { "m", 60 * 1000 }, { "h", 3600 * 1000 } };
 	const char *text = options->text[option];
-	size_t digits = text ? strspn(text, DIGITS) : 0;
 
-	if (!text)
+	return duration_parse(ms, text) && *ms > 0 ? 0 : bad(option, text, err);
+}
+
+/* The plugin's own: a unit is part of it. */
+static int read_timeout(const struct options *options, enum option option, struct error *err)
+{
+	const int64_t least = 100, most = INT64_C(10) * 60 * 1000;
+	const char *text = options->text[option];
+	int64_t ms;
+
+	if (!text || (strspn(text, DIGITS) < strlen(text) && duration_parse(&ms, text) && ms >= least && ms <= most))
 		return 0;
-	for (size_t i = 0; i < array_length(units) && digits > 0 && digits < 9; i++)
-		if (strcmp(text + digits, units[i].unit) == 0) {
-			*ms = strtol(text, NULL, 10) * units[i].ms;
-			if (*ms > 0 && *ms <= INT64_C(24) * 3600 * 1000)
-				return 0;
-		}
 	return bad(option, text, err);
 }
 
@@ -270,15 +285,12 @@ static int read_log(struct options *options, struct error *err)
 
 static int check(struct options *options, struct error *err)
 {
-	int64_t plugins_own;
-
 	if (!options->remove && (read_server(options, err) < 0 || read_names(options, err) < 0))
 		return -1;
 	if (read_paths(options, err) < 0 || read_log(options, err) < 0 ||
-	    read_duration(options, OPTION_INTERVAL, &options->interval_ms, err) < 0 ||
-	    read_duration(options, OPTION_RESOLVE_INTERVAL, &options->resolve_ms, err) < 0 ||
-	    read_duration(options, OPTION_TIMEOUT, &plugins_own, err) < 0 ||
-	    read_duration(options, OPTION_CONNECT_TIMEOUT, &plugins_own, err) < 0)
+	    read_interval(options, OPTION_INTERVAL, &options->interval_ms, err) < 0 ||
+	    read_interval(options, OPTION_RESOLVE_INTERVAL, &options->resolve_ms, err) < 0 ||
+	    read_timeout(options, OPTION_TIMEOUT, err) < 0 || read_timeout(options, OPTION_CONNECT_TIMEOUT, err) < 0)
 		return -1;
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cni/installer/node_text.h"
+#include "cni/plugin/node_file.h"
 
 static void test_everything_that_was_said_is_in_the_text(void **state)
 {
@@ -42,6 +43,38 @@ static void test_what_was_not_said_is_left_out_and_ipv6_has_brackets(void **stat
 	assert_string_equal(json_str(json, "server", NULL), "[fd00::1]:8443");
 	assert_int_equal(json_object_size(json), 4);
 	json_decref(json);
+	free(text);
+}
+
+static void test_the_plugin_reads_what_was_said(void **state)
+{
+	struct node_file file;
+	struct cni_error err;
+	(void)state;
+	char *text = node_text(&(struct node_text){ .address = "fd00::1",
+						    .port = "8443",
+						    .server_name = "ufmsync.kube-system.svc",
+						    .node = "gpu-17",
+						    .log = "/var/log/ufmsync.log",
+						    .timeout = "100ms",
+						    .connect_timeout = "10m" });
+	if (node_file_parse(&file, NODE_FILE_DEFAULT, text, strlen(text), &err) < 0)
+		fail_msg("%s", err.message);
+	assert_string_equal(file.address, "fd00::1");
+	assert_string_equal(file.port, "8443");
+	assert_string_equal(file.server_name, "ufmsync.kube-system.svc");
+	assert_string_equal(file.ca_path, "/etc/cni/net.d/ufmsync.d/ca.crt");
+	assert_string_equal(file.token_path, "/etc/cni/net.d/ufmsync.d/token");
+	assert_string_equal(file.node, "gpu-17");
+	assert_string_equal(file.log, "/var/log/ufmsync.log");
+	assert_int_equal(file.timeout_ms, 100);
+	assert_int_equal(file.connect_timeout_ms, 600000);
+	node_file_free(&file);
+	free(text);
+	text = node_text(&(struct node_text){ .address = "192.0.2.1", .port = "1", .server_name = "192.0.2.1" });
+	if (node_file_parse(&file, NODE_FILE_DEFAULT, text, strlen(text), &err) < 0)
+		fail_msg("%s", err.message);
+	node_file_free(&file);
 	free(text);
 }
 
@@ -83,6 +116,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_everything_that_was_said_is_in_the_text),
 		cmocka_unit_test(test_what_was_not_said_is_left_out_and_ipv6_has_brackets),
+		cmocka_unit_test(test_the_plugin_reads_what_was_said),
 		cmocka_unit_test(test_the_address_of_the_same_service_is_found_again),
 		cmocka_unit_test(test_the_present_address_stays_while_it_is_an_answer),
 	};

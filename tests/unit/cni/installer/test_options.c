@@ -68,9 +68,11 @@ static void test_a_flag_wins_over_the_environment_and_empty_is_not_set(void **st
 
 static void test_servers_are_names_or_addresses_with_a_port(void **state)
 {
-	static const char *const bad[] = { "a",       "a:",        ":1",         "a:0",   "a:65536",
-					   "a:01",    "a:1x",      "a b:1",      "[a]:1", "[fd00::1]",
-					   "fd00::1", "fd00::1:1", "[fd00::1:1", "a:-1",  "a/b:1" };
+	static const char *const bad[] = {
+		"a",     "a:",    ":1",        "a:0",     "a:65536",   "a:01",       "a:1x",
+		"a b:1", "[a]:1", "[fd00::1]", "fd00::1", "fd00::1:1", "[fd00::1:1", "a:-1",
+		"a/b:1", ".a:1",  "a.:1",      "a..b:1",  "-a:1",      "a-.b:1",     "a_b:1"
+	};
 	(void)state;
 	accepted(WORDS("--server=[fd00::1]:8443"), NO_ENV);
 	assert_string_equal(options.host, "fd00::1");
@@ -89,7 +91,10 @@ static void test_bad_values_name_flag_variable_value_and_what_is_accepted(void *
 	(void)state;
 	refused(WORDS("--server=a:1", "--interval=5x"), NO_ENV, "--interval (UFMSYNC_CNI_INTERVAL): '5x'");
 	refused(WORDS("--server=a:1"), ENV("UFMSYNC_CNI_INTERVAL=0"), "a duration");
-	refused(WORDS("--server=a:1", "--timeout=25h"), NO_ENV, "--timeout");
+	refused(WORDS("--server=a:1", "--timeout=11m"), NO_ENV, "--timeout");
+	refused(WORDS("--server=a:1", "--timeout=70"), NO_ENV, "with its unit");
+	refused(WORDS("--server=a:1", "--log=/var/log/"), NO_ENV, "--log");
+	refused(WORDS("--server=a:1", "--node=GPU-17"), NO_ENV, "lower case");
 	refused(WORDS("--server=a:1", "--connect-timeout=-1s"), NO_ENV, "--connect-timeout");
 	refused(WORDS("--server=a:1", "--host-bin=opt/cni/bin"), NO_ENV, "an absolute path");
 	refused(WORDS("--server=a:1", "--log=stderr"), NO_ENV, "syslog, or an absolute path");
