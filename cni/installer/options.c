@@ -26,7 +26,7 @@ static const struct {
 			     "how long the plugin waits for an attach (default: its own)" },
 	[OPTION_CONNECT_TIMEOUT] = { "connect-timeout", PREFIX "CONNECT_TIMEOUT", NULL, "100ms to 10m, with its unit",
 				     "how long it tries a service that cannot be reached (default: its own)" },
-	[OPTION_PLUGIN] = { "plugin", PREFIX "PLUGIN", "/usr/bin/ufmsync-cni", "an absolute path",
+	[OPTION_PLUGIN] = { "plugin", PREFIX "PLUGIN", "/usr/lib/cni/ufmsync", "an absolute path",
 			    "the plugin's binary in our image" },
 	[OPTION_CA] = { "ca", PREFIX "CA", "/run/ufmsync/ca/ca.crt", "an absolute path",
 			"the CA of the service's certificate, PEM" },

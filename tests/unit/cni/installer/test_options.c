@@ -42,7 +42,7 @@ static void test_a_server_is_all_that_must_be_said(void **state)
 	assert_string_equal(options.host, "ufmsync.kube-system.svc");
 	assert_string_equal(options.port, "8443");
 	assert_string_equal(options.text[OPTION_SERVER_NAME], "ufmsync.kube-system.svc");
-	assert_string_equal(options.text[OPTION_PLUGIN], "/usr/bin/ufmsync-cni");
+	assert_string_equal(options.text[OPTION_PLUGIN], "/usr/lib/cni/ufmsync");
 	assert_int_equal(options.interval_ms, 10000);
 	assert_int_equal(options.resolve_ms, 60000);
 	assert_null(options.text[OPTION_NODE]);
