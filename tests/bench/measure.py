@@ -29,6 +29,12 @@ def cpu_ms(pid):
         return int(f.read().split()[0]) / 1e6
 
 
+def run_queue_ms(pid):
+    """How long that thread was ready to run and had no core: other processes' doing."""
+    with open("/proc/%d/schedstat" % pid) as f:
+        return int(f.read().split()[1]) / 1e6
+
+
 def median(values):
     return sorted(values)[len(values) // 2]
 
