@@ -23,13 +23,13 @@ static socklen_t socket_address(struct sockaddr_storage *out, const char *addres
 	*out = (struct sockaddr_storage){ 0 };
 	if (inet_pton(AF_INET, address, &v4->sin_addr) == 1) {
 		v4->sin_family = AF_INET;
-		v4->sin_port = htons((uint16_t)atoi(port));
+		v4->sin_port = htons((uint16_t)strtoul(port, NULL, 10));
 		return sizeof *v4;
 	}
 	if (inet_pton(AF_INET6, address, &v6->sin6_addr) != 1)
 		return 0;
 	v6->sin6_family = AF_INET6;
-	v6->sin6_port = htons((uint16_t)atoi(port));
+	v6->sin6_port = htons((uint16_t)strtoul(port, NULL, 10));
 	return sizeof *v6;
 }
 

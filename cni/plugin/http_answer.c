@@ -57,7 +57,7 @@ static int on_status(struct http_answer *answer, struct error *err)
 		return invalid(err, "it does not begin with HTTP/1.1");
 	if (strspn(line + 9, "0123456789") != 3 || (line[12] != '\0' && line[12] != ' '))
 		return invalid(err, "its status is not a number of three digits");
-	answer->status = atoi(line + 9);
+	answer->status = (int)strtol(line + 9, NULL, 10);
 	if (answer->status < 100 || answer->status > 599 || answer->status == 101)
 		return invalid(err, "its status is none that was asked for");
 	answer->step = HTTP_ANSWER_HEAD_FIELD;

@@ -1,6 +1,7 @@
 #include "cni/plugin/node_file.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,7 +60,7 @@ static bool is_port(const char *text)
 {
 	size_t len = strlen(text);
 
-	return len >= 1 && len <= 5 && strspn(text, "0123456789") == len && text[0] != '0' && atoi(text) <= 65535;
+	return len >= 1 && len <= 5 && strspn(text, "0123456789") == len && text[0] != '0' && strtol(text, NULL, 10) <= 65535;
 }
 
 /* "10.96.7.20:8443", "[fd00::1]:8443". */
@@ -233,6 +234,7 @@ static void resolve(char **name, const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
+	assert(*name); /* it is one of the keys that are needed */
 	if ((*name)[0] == '/' || !slash)
 		return;
 	char *whole = mem_printf("%.*s%s", (int)(slash - path + 1), path, *name);

@@ -184,6 +184,7 @@ static void test_a_body_may_have_64_KiB(void **state)
 	assert_int_equal(feed("\r\n2\r\n"), -1);
 	assert_int_equal(err.kind, ERROR_LIMIT);
 	free(bytes);
+	teardown(NULL);
 	refused(ERROR_LIMIT, "HTTP/1.1 200 OK\r\nContent-Length: 65537\r\n", "64 KiB");
 	refused(ERROR_INVALID, "HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n", "Content-Length");
 	refused(ERROR_LIMIT, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10001\r\n", "64 KiB");
