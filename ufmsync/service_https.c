@@ -11,7 +11,7 @@
 /* The https port: CNI plugins ask at /v1/attach. */
 
 enum {
-	LOOK_MS = 5 * 1000,
+	LOOK_MS = 2 * 1000,
 	ROOM = 1024,              /* connections besides those of attaches that wait: coming, answered, refused */
 	FILES_OF_OURS = 256,      /* open files that are not the port's: watches, UFM, health */
 	CONNECTION_MEMORY = 4096, /* a request with its headers, a service account's token among them */
