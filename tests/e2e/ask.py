@@ -17,6 +17,7 @@ def tls(ca, version=None):
 
 def connect(port, context, timeout=30):
     raw = socket.create_connection(("127.0.0.1", port), timeout)
+    raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         return context.wrap_socket(raw, server_hostname=SERVER_NAME)
     except OSError:

@@ -63,11 +63,11 @@ def elements_of(text, namespace):
 class Sandbox:
     """One sandbox of a pod: ADD reads the pod once; DEL and CHECK go by what ADD left, as from multus' cache."""
 
-    def __init__(self, node, name, ns="a", netns="/proc/self/ns/net", uid=None, prefix=(), change=None):
+    def __init__(self, node, name, ns="a", netns="/proc/self/ns/net", uid=None, prefix=(), change=None, **environment):
         """`change`: makes a plugin's config another one just before it is called (Attachment, config)."""
         self.node, self.world, self.name, self.ns = node, node.world, name, ns
         self.id, self.netns, self.uid = secrets.token_hex(32), netns, uid
-        self.prefix, self.change = list(prefix), change
+        self.prefix, self.change, self.more_environment = list(prefix), change, environment
         self.attachments, self.calls, self.current = [], [], None
 
     # --- what is asked for ---
@@ -93,8 +93,8 @@ class Sandbox:
     def environment(self, attachment):
         arguments = {"IgnoreUnknown": "true", "K8S_POD_NAMESPACE": self.world.ns(self.ns), "K8S_POD_NAME": self.name,
                      "K8S_POD_INFRA_CONTAINER_ID": self.id, "K8S_POD_UID": self.uid}
-        return {"CNI_CONTAINERID": self.id, "CNI_NETNS": self.netns, "CNI_IFNAME": attachment.interface,
-                "CNI_ARGS": ";".join("%s=%s" % pair for pair in arguments.items())}
+        return dict({"CNI_CONTAINERID": self.id, "CNI_NETNS": self.netns, "CNI_IFNAME": attachment.interface,
+                     "CNI_ARGS": ";".join("%s=%s" % pair for pair in arguments.items())}, **self.more_environment)
 
     # --- how it is called ---
 

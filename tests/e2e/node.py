@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 
+import objects
 from servers import SERVER_NAME, Failed
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -44,8 +45,7 @@ class Access:
     def token(self, node, account=ACCOUNT, allowed=True, audience="ufmsync", bound=True, says_node=True):
         """A token of the account, bound to the installer's pod on `node`.  mock-kube also plays newer API servers, which
         say the node themselves (`says_node`); the real one is 1.20 and does not."""
-        installer = self.world.pod("installer-%d" % len(self.identities), ns="ufmsync", node=node,
-                                   account=account) if bound else None
+        installer = self.installer(node, account) if bound else None
         if self.world.kube.kind == "real":
             token = self.request_token(account, audience, installer)
             self.identities.append({"token": token})
@@ -65,6 +65,11 @@ class Access:
             self.world.kube.control.call("PUT", "/control/identities", self.identities)
         self.world.secrets.append(token)
         return token
+
+    def installer(self, node, account):
+        """The installer's pod on that node."""
+        return self.world.client.call("POST", "/api/v1/namespaces/%s/pods" % self.namespace, objects.pod(
+            self.namespace, "installer-%d" % len(self.identities), node=node, account=account))
 
     def request_token(self, account, audience, installer):
         spec = {"audiences": [audience], "expirationSeconds": 600}
@@ -185,8 +190,8 @@ class Node:
                     found.append(dict(json.load(f), file=name))
         found.sort(key=lambda entry: entry["time"])
         return [e for e in found if (command in (None, e["command"]) and plugin in (None, e["plugin"]) and
-                                     interface in (None, e["environment"]["CNI_IFNAME"]) and
-                                     container in (None, e["environment"]["CNI_CONTAINERID"]))]
+                                     interface in (None, e["environment"].get("CNI_IFNAME")) and
+                                     container in (None, e["environment"].get("CNI_CONTAINERID")))]
 
     def check_notes(self):
         """What must hold whenever ib-sriov is started: the fabric manager lists its GUID in its PKey, it gets texts only,

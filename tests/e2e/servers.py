@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.parse
 
@@ -109,18 +110,22 @@ def wait_for_file(process, path, timeout=20):
 
 
 class Client:
-    """A small JSON client; one connection, opened anew when it broke."""
+    """A small JSON client; one connection, opened anew when it broke.  Threads may share it."""
 
     def __init__(self, host, port, context=None, headers=None):
         self.host, self.port, self.context, self.headers = host, port, context, headers or {}
-        self.connection = None
+        self.connection, self.lock = None, threading.Lock()
 
     def open(self):
         if self.context:
             return http.client.HTTPSConnection(self.host, self.port, timeout=30, context=self.context)
         return http.client.HTTPConnection(self.host, self.port, timeout=30)
 
-    def raw(self, method, path, body=None, content_type="application/json"):
+    def raw(self, *request, **more):
+        with self.lock:
+            return self.exchange(*request, **more)
+
+    def exchange(self, method, path, body=None, content_type="application/json"):
         headers = dict(self.headers)
         if body is not None:
             headers["Content-Type"] = content_type
