@@ -3,6 +3,7 @@ import os
 import signal
 
 import objects
+from multus import Sandbox
 from scenario import expect, expect_equal, scenario
 from servers import always, client_of_kubeconfig, eventually, kubeconfig
 
@@ -146,6 +147,8 @@ RULES = [
     {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
     {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
     {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
+    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
+    {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
 ]
 
 
@@ -157,7 +160,10 @@ def rights_that_the_readme_names_are_enough_and_needed(world):
     path = os.path.join(world.folder, "kubeconfig.plain")
     with open(path, "w") as f:
         f.write(kubeconfig(kube.port, kube.ca, "token: " + kube.PLAIN_TOKEN))
-    daemon = world.start(wait=False, KUBECONFIG=path)
+    world.nad("ours", objects.plugin_config("0x6", name="ours"))
+    world.nad("open", objects.ib_config("0x7", gated=False))
+    world.start_ufm()
+    daemon = world.serve(wait=False, KUBECONFIG=path)
     eventually("without any rights it is told", lambda: daemon.said("KUBE_FORBIDDEN"))
     role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": "ufmsync-" + world.tag}
     world.client.call("POST", RBAC + "/clusterroles", {"metadata": {"name": role["name"]}, "rules": RULES})
@@ -168,6 +174,10 @@ def rights_that_the_readme_names_are_enough_and_needed(world):
     world.pod("told", "bad")
     guid = world.guid("p", timeout=60)
     world.event("told", "BadPKey")
+    world.pod("attached", "ours")
+    Sandbox(world.node(daemon), "attached").add()
+    world.pod("early", "open")
+    world.event("open", "UngatedNetwork")
     world.delete_pod("p")
     world.gone_from_ufm(guid)
     world.client.call("DELETE", RBAC + "/clusterrolebindings/" + role["name"])

@@ -2,7 +2,6 @@
 import objects
 from multus import Sandbox
 from scenario import expect, expect_equal, scenario
-from servers import eventually
 
 
 def start(world, **config):
