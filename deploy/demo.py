@@ -13,6 +13,8 @@ root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(root, "tests", "e2e"))
 
 import objects  # noqa: E402
+from multus import Sandbox  # noqa: E402
+from node import Access, Node  # noqa: E402
 from servers import Client, Daemon, MockKube, MockUfm, eventually, free_port  # noqa: E402
 
 CORE, NADS = "/api/v1", "/apis/k8s.cni.cncf.io/v1"
@@ -33,18 +35,24 @@ class Demo:
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="ufmsync-demo-")
         self.binaries = os.path.join(root, "build", "bin")
-        self.wrapper, self.daemons_started = [], 0
+        self.wrapper, self.daemons_started, self.plugins, self.secrets, self.tag = [], 0, [], [], "demo"
         self.kube = MockKube(self.binaries, self.folder)
+        self.client, self.certificate = self.kube.client, self.kube.service_certificate()
         self.ufm = MockUfm(self.binaries, self.folder)
         self.ufm.latency(write_ms=200)
         with open(self.ufm.cert) as f:
             certificate = f.read()
+        for namespace in ("kube-system", "tenant-a", "tenant-b", "ufmsync"):
+            self.client.raw("POST", CORE + "/namespaces", json.dumps(
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
         self.daemon = Daemon(self, {
             "DAEMON_SM_PLUGIN": "ufm", "UFM_ADDRESS": "127.0.0.1", "UFM_PORT": self.ufm.port, "UFM_USERNAME": self.ufm.USER,
             "UFM_PASSWORD": self.ufm.PASSWORD, "UFM_CERTIFICATE": certificate, "KUBECONFIG": self.kube.kubeconfig,
             "GUID_POOL_RANGE_START": "02:00:00:00:00:00:00:00", "GUID_POOL_RANGE_END": "02:00:00:00:00:ff:ff:ff",
             "UFMSYNC_RECORD_KEY": "ZGVtb25zdHJhdGlvbiBrZXkgb2YgMzIgYnl0ZXMgb3IgbW9yZQ==", "K8S_NODE": "10-20-1-10",
-            "POD_UID": "demo", "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port()})
+            "POD_UID": "demo", "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port(),
+            "UFMSYNC_LISTEN": "127.0.0.1:%d" % free_port(), "UFMSYNC_TLS_CERT": self.certificate.cert,
+            "UFMSYNC_TLS_KEY": self.certificate.key, "POD_NAMESPACE": "ufmsync"})
         context = ssl.create_default_context(cafile=self.ufm.cert)
         context.check_hostname = False
         import base64
@@ -66,6 +74,12 @@ class Demo:
         item["spec"]["containers"][0]["resources"] = {"limits": RDMA}
         self.created[namespace, name] = time.monotonic()
         self.create("%s/namespaces/%s/pods" % (CORE, namespace), item)
+
+    def ns(self, name):
+        return name
+
+    def get_pod(self, name, ns):
+        return self.get(ns, name)
 
     def get(self, namespace, name):
         return self.kube.client.call("GET", "%s/namespaces/%s/pods/%s" % (CORE, namespace, name))
@@ -144,9 +158,6 @@ def run(demo):
     demo.daemon.wait_listed()
     threading.Thread(target=demo.watch_times, daemon=True).start()
 
-    for namespace in ("kube-system", "tenant-a", "tenant-b"):
-        demo.kube.client.raw("POST", CORE + "/namespaces", json.dumps(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}))
     say("Network definitions:")
     # What Spiderpool renders of a SpiderMultusConfig with cniType ib-sriov and `pkey: 1000`.
     demo.network("kube-system", "ib-sriov", objects.conflist(
@@ -154,9 +165,11 @@ def run(demo):
          "ipam": {"type": "spiderpool"}}, {"type": "coordinator"}, name="ib-sriov"))
     demo.network("tenant-a", "ib", objects.ib_config("0x5", capability=True))
     demo.network("tenant-b", "ib", objects.ib_config("0x6"))
+    demo.network("tenant-a", "gated", objects.plugin_config("0x7", name="gated"))
     demo.network("kube-system", "ipoib", {"cniVersion": "0.3.1", "name": "ipoib", "type": "ipoib", "master": "ibs5f0"})
     table(("NETWORK", "TYPE", "PKEY"), [("kube-system/ib-sriov", "ib-sriov (conflist)", "1000"),
                                         ("tenant-a/ib", "ib-sriov", "0x5"), ("tenant-b/ib", "ib-sriov", "0x6"),
+                                        ("tenant-a/gated", "ufmsync around ib-sriov", "0x7"),
                                         ("kube-system/ipoib", "ipoib", "-")])
 
     pods = []
@@ -183,6 +196,7 @@ def run(demo):
     say("and of tenant-a/own-guid, whose own GUID and unknown field were kept:")
     for element, _ in demo.elements("tenant-a", "own-guid"):
         say("    " + json.dumps(element))
+    attach(demo, pods)
     say("\nMembers in UFM, as its REST API lists them:")
     demo.show_ufm()
     stats = demo.ufm.stats()
@@ -191,9 +205,30 @@ def run(demo):
     return pods
 
 
+def attach(demo, pods):
+    """What kubelet and multus do for a pod on a network of type ufmsync, the moment that it is created."""
+    demo.access = Access(demo)
+    node = Node(demo, demo.daemon, "10-20-1-10")
+    pods.append(("tenant-a", "attached"))
+    demo.pod("tenant-a", "attached", node=node.name, networks="gated,gated@rdma0")
+    demo.sandbox = Sandbox(node, "attached", "tenant-a")
+    demo.sandbox.add()
+    say("\nA pod of network tenant-a/gated is attached by the CNI plugin: multus starts it as soon as the pod is created, and\n"
+        "it starts ib-sriov (here a stand-in that notes what it is given) only when UFM lists the membership:")
+    rows = []
+    for call, note in zip(demo.sandbox.calls, node.notes("ADD")):
+        config = note["config"]
+        given, guid = config["args"]["cni"], config["runtimeConfig"]["infinibandGUID"]
+        listed = guid.replace(":", "") in note["listed"].get(str(int(given["pkey"], 16)), [])
+        rows.append((note["environment"]["CNI_IFNAME"], "%d ms" % round((note["time"] - call.begin) * 1000), guid,
+                     given["pkey"], given["mellanox.infiniband.app"], "yes" if listed else "NO"))
+    table(("INTERFACE", "WAITED", "GUID GIVEN TO ib-sriov", "PKEY", "STATE", "LISTED BY UFM THEN"), rows)
+
+
 def take_down(demo, pods):
     say("\nThe pods are deleted:")
     begin = time.monotonic()
+    demo.sandbox.delete()
     for namespace, name in pods:
         demo.end_pod(namespace, name)
     eventually("UFM is empty", lambda: demo.members() == 0, 30)
