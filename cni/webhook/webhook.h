@@ -12,7 +12,8 @@
 
 /* POST /v1/attach: a CNI plugin asks which GUID and PKey an interface gets, and is answered once that is true in the
  * fabric.  A request that waits costs its suspended connection and a few hundred bytes; it is woken when something of its
- * pod changes, never polled.
+ * pod changes, never polled.  Asking again gets the same answer, and of two that ask for one interface at once both are
+ * answered: the runtime may have given up the first.
  *
  *	request:  {"pod":{"namespace","name","uid"},"interface","networkName","guid","containerID","node"}
  *	200:      {"guid","pkey","memberships":[{"pkey","membership","index0"}]}      what the VF gets

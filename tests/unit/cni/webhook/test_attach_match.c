@@ -264,7 +264,7 @@ static void permute(unsigned *places, size_t n, unsigned order)
 /* Asks for every interface twice; `forget_after`: how many answers until all memory is lost; 0: never. */
 static void ask_all(const struct attach_candidate *pod, size_t n, int offset, unsigned order, size_t forget_after)
 {
-	int got[NETWORKS_MAX];
+	int got[NETWORKS_MAX] = { 0 };
 	unsigned places[NETWORKS_MAX];
 
 	n_memory = 0;
