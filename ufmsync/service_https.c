@@ -128,7 +128,8 @@ static unsigned connections_max(const struct service *service)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted + FILES_OF_OURS)
 		return wanted;
-	unsigned most = limit.rlim_cur > 2 * FILES_OF_OURS ? (unsigned)limit.rlim_cur - FILES_OF_OURS : FILES_OF_OURS;
+	unsigned most =
+		(unsigned)(limit.rlim_cur > 2 * FILES_OF_OURS ? limit.rlim_cur - FILES_OF_OURS : limit.rlim_cur / 2);
 	snprintf(may, sizeof may, "%u", most);
 	snprintf(would, sizeof would, "%u", wanted);
 	log_say(LOG_WARN, "FILES_LIMIT", LOG_FIELDS({ "connections", may }, { "wanted", would }),

@@ -2,6 +2,7 @@
 import http.client
 import json
 import os
+import socket
 import ssl
 import threading
 
@@ -139,3 +140,24 @@ def what_is_refused_is_in_the_log_once_in_a_while(world):
                for outcome in ("unauthenticated", "bad_request")}
     expect_equal(counted, {"unauthenticated": 50, "bad_request": 1}, "counted")
     expect_equal([daemon.metric('ufmsync_https_refused_total{why="%s"}' % why) for why in ("body", "headers")], [1, 1], "refused")
+
+
+@scenario("mock")
+def flood_of_connections_leaves_the_service_what_it_needs(world):
+    """Few open files, and somebody opens connections until no more are taken: pods are served all the same."""
+    world.nad("ib", objects.ib_config("0x5"))
+    world.wrapper = ["prlimit", "--nofile=600:600"] + world.wrapper
+    daemon = world.serve()
+    expect(daemon.said("FILES_LIMIT"), "it is said")
+    flood = []
+    try:
+        for _ in range(500):
+            flood.append(socket.create_connection(("127.0.0.1", daemon.https)))
+        eventually("the log says so", lambda: daemon.said("HTTPS_CONNECTIONS"))
+        world.pod("p", "ib")
+        world.guid("p")
+    finally:
+        for connection in flood:
+            connection.close()
+    expect_equal(https_client(world, daemon).raw("GET", "/none")[0], 404, "an answer when they have left")
+    expect(len(daemon.said("HTTPS_CONNECTIONS")) < 10, "not for each of them")
