@@ -69,7 +69,8 @@ static int mount_detached(void)
 	return fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-/* The same for kernels before 5.2, which can mount only somewhere: over /sys, in a mount namespace of this child's own. */
+/* The same for kernels before 5.2, and for a mount namespace that is not ours to mount in: over /sys, in one of this child's
+ * own. */
 static int mount_privately(int to)
 {
 	if (unshare(CLONE_NEWNS) < 0)
@@ -90,7 +91,7 @@ static _Noreturn void be_child(const char *netns, int to)
 	if (setns(namespace, CLONE_NEWNET) < 0)
 		report(to, "entering it");
 	int fd = mount_detached();
-	if (fd < 0 && errno == ENOSYS)
+	if (fd < 0 && (errno == ENOSYS || errno == EPERM))
 		fd = mount_privately(to);
 	if (fd < 0)
 		report(to, "mounting sysfs");

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -138,6 +139,7 @@ static void test_a_service_that_comes_up_is_reached(void **state)
 	pid_t pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) { /* hands all bytes on between the late port and the server */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		struct sockaddr_in there = { .sin_family = AF_INET,
 					     .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 					     .sin_port = htons((uint16_t)server.port) };
@@ -148,6 +150,7 @@ static void test_a_service_that_comes_up_is_reached(void **state)
 		char bytes[16384];
 		ssize_t n;
 		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
 			while ((n = read(far, bytes, sizeof bytes)) > 0)
 				assert(write(near, bytes, (size_t)n) == n);
 			shutdown(near, SHUT_WR);
@@ -223,6 +226,7 @@ static void test_signals_do_not_disturb(void **state)
 	pid_t client = getpid(), pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (atomic_load(&server.seen->requests) == 0)
 			kill(client, SIGUSR1);
 		for (int i = 0; i < 1000; i++)

@@ -83,6 +83,9 @@ static void test_a_body_in_chunks_is_put_together(void **state)
 static void test_interim_answers_are_skipped(void **state)
 {
 	(void)state;
+	assert_int_equal(feed("HTTP/1.1 103 Early\r\nRetry-After: 3\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"), 0);
+	assert_answer(204, "");
+	assert_int_equal(answer.retry_after_ms, -1);
 	answered("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nRetry-After: 3\r\nContent-Length: 9\r\n\r\n"
 		 "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx",
 		 200, "x");
