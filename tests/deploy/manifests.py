@@ -6,6 +6,19 @@ import os
 
 import yaml
 
+# file: {name of the definition: (kind, pkey, gated)}, of deploy/networks
+EXAMPLES = {
+    "plain.yaml": {"ib-a": ("ib", 0x5, True), "ib-a-flat": ("ib", 0x5, True)},
+    "conflist.yaml": {"ib-chained": ("ib", 0x10, True)},
+    "rdma-shared.yaml": {"ib-shared": ("ib", 0x5, True)},
+    "rdma-exclusive.yaml": {"ib-isolated": ("ib", 0x5, True)},
+    "ipoib.yaml": {"ipoib": ("other", 0, False), "ib-with-ip": ("ib", 0x20, True)},
+    "default-network.yaml": {"ib-default": ("ib", 0x30, True)},
+    "spidermultusconfig.yaml": {"ib-sriov": ("ib", 1000, True)},
+    "sriovibnetwork.yaml": {"ib-a": ("ib", 0x5, True), "ib-gated": ("ib", 0x5, True)},
+}
+BY_ANNOTATION = {"ib-gated"}  # gated by ibKubernetesEnabled, without the plugin
+
 
 def documents(path):
     with open(path) as f:

@@ -15,18 +15,7 @@ import manifests
 ROOT, READ_NETWORK = sys.argv[1:3]
 FOLDER = os.path.join(ROOT, "deploy/networks")
 
-# file: {name of the definition: (kind, pkey, gated)}; all that are gated by the plugin run it, see below.
-WANTED = {
-    "plain.yaml": {"ib-a": ("ib", 0x5, True), "ib-a-flat": ("ib", 0x5, True)},
-    "conflist.yaml": {"ib-chained": ("ib", 0x10, True)},
-    "rdma-shared.yaml": {"ib-shared": ("ib", 0x5, True)},
-    "rdma-exclusive.yaml": {"ib-isolated": ("ib", 0x5, True)},
-    "ipoib.yaml": {"ipoib": ("other", 0, False), "ib-with-ip": ("ib", 0x20, True)},
-    "default-network.yaml": {"ib-default": ("ib", 0x30, True)},
-    "spidermultusconfig.yaml": {"ib-sriov": ("ib", 1000, True)},
-    "sriovibnetwork.yaml": {"ib-a": ("ib", 0x5, True), "ib-gated": ("ib", 0x5, True)},
-}
-BY_ANNOTATION = {"ib-gated"}  # gated by ibKubernetesEnabled, without the plugin
+WANTED, BY_ANNOTATION = manifests.EXAMPLES, manifests.BY_ANNOTATION
 
 
 def definitions(name):
