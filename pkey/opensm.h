@@ -21,6 +21,10 @@
  *
  * list: our part of the file, once it is proven.  Without `verify` a reload counts as proof.
  *
+ * A PKey stands at index 0 of a port's table when its class says so: one flag for the whole partition, which OpenSM gives
+ * to all members.  Clients that take index 0 for the default partition break by it, so it is only asked for where a
+ * setting says so.
+ *
  * Writes wait for a file that parses: an operator's broken line is ERROR_RETRY with its line and reason, for as long as it
  * stands there. */
 
@@ -32,7 +36,6 @@ struct opensm_options {
 	const char *log;         /* OPENSM_LOG: OpenSM's own log, NULL: not given */
 	struct fabric_options fabric;
 	bool ip_over_ib;  /* ENABLE_IP_OVER_IB */
-	bool index0;      /* OPENSM_INDEX0: only when asked for; else the class's index0 is ignored */
 	int64_t prove_ms; /* 0: 10 s */
 	/* Something an operator should know (a member's port lacks its key, a preflight finding): at most once until it
 	 * changes.  `id` is stable: log it. */

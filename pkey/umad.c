@@ -71,7 +71,7 @@ static bool pick_by_umad(struct fabric *fabric)
 			continue;
 		bool active = port.state == MAD_PORT_ACTIVE;
 		if (!found || active) {
-			strcpy(fabric->device, names[i]);
+			memcpy(fabric->device, names[i], sizeof fabric->device);
 			fabric->port = (unsigned)port.portnum;
 		}
 		found = true;

@@ -1,0 +1,315 @@
+#include "pkey/opensm.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "pkey/opensm_desk.h"
+#include "pkey/partitions_file.h"
+
+/* Operations wait in a queue.  One job at a time is with the worker pool, which alone touches the desk then; writes that
+ * wait beside each other go as one.  What a list found is handed out here, in slices. */
+
+enum { GUIDS_MAX = 500, CHANGES_MAX = 64, MEMBERS_A_TURN = 4096 };
+
+enum operation_kind { WRITE, LIST, PROBE };
+
+struct operation {
+	struct operation *next;
+	enum operation_kind kind;
+	struct opensm_change change;
+	struct pkey_list_sink sink;
+	bool one; /* of a list: only this PKey */
+	struct pkey pkey;
+	pkey_done_fn *done;
+	void *aux;
+};
+
+struct found {
+	struct pkey pkey;
+	struct member member;
+};
+
+struct opensm {
+	struct pkey_backend backend;
+	struct loop *loop;
+	struct loop_timer timer; /* starts the next job, hands out what was found */
+	struct operation *first, **last;
+	struct opensm_desk *desk;
+	bool working, freed;
+	/* The job under way, or done and being handed out: */
+	struct operation *job; /* a chain of writes, or one other */
+	struct opensm_change *changes;
+	size_t n_changes;
+	struct found *found;
+	size_t n_found, handed;
+	struct error err;
+	bool failed;
+};
+
+static void operation_free(struct operation *operation)
+{
+	free(operation->change.guids);
+	free(operation);
+}
+
+static void free_chain(struct operation *operation)
+{
+	while (operation) {
+		struct operation *next = operation->next;
+		operation_free(operation);
+		operation = next;
+	}
+}
+
+static void free_all(struct opensm *opensm)
+{
+	loop_timer_stop(&opensm->timer);
+	free_chain(opensm->first);
+	free_chain(opensm->job);
+	free(opensm->changes);
+	free(opensm->found);
+	opensm_desk_free(opensm->desk);
+	free(opensm->desk);
+	free(opensm);
+}
+
+static void hurry(struct opensm *opensm)
+{
+	if (!opensm->working && !loop_timer_is_set(&opensm->timer))
+		loop_timer_at(&opensm->timer, loop_now_ms());
+}
+
+static void enqueue(struct opensm *opensm, struct operation *operation)
+{
+	*opensm->last = operation;
+	opensm->last = &operation->next;
+	hurry(opensm);
+}
+
+/* --- in the worker pool --- */
+
+static void collect(struct opensm *opensm, struct pkey pkey)
+{
+	const struct members *members = opensm->desk->members[pkey.v];
+	const struct member *member;
+	size_t at = 0;
+
+	if (!members)
+		return;
+	opensm->found = mem_resize(opensm->found, opensm->n_found + members_count(members), sizeof *opensm->found);
+	while ((member = members_next(members, &at)))
+		opensm->found[opensm->n_found++] = (struct found){ pkey, *member };
+}
+
+static int run(struct opensm *opensm)
+{
+	struct operation *job = opensm->job;
+
+	if (job->kind == WRITE)
+		return opensm_desk_write(opensm->desk, opensm->changes, opensm->n_changes, &opensm->err);
+	if (job->kind == PROBE)
+		return opensm_desk_probe(opensm->desk, &opensm->err);
+	if (opensm_desk_read(opensm->desk, &opensm->err) < 0)
+		return -1;
+	for (unsigned pkey = 0; pkey < PKEY_COUNT; pkey++)
+		if (!job->one || job->pkey.v == pkey)
+			collect(opensm, (struct pkey){ (uint16_t)pkey });
+	return 0;
+}
+
+static void work(void *aux)
+{
+	struct opensm *opensm = aux;
+
+	opensm->failed = run(opensm) < 0;
+}
+
+/* --- on the loop --- */
+
+/* All writes that stand at the front of the queue, as one job; or the first other operation. */
+static void take_job(struct opensm *opensm)
+{
+	struct operation **end = &opensm->job;
+
+	opensm->n_changes = 0;
+	do {
+		struct operation *operation = opensm->first;
+		opensm->first = operation->next;
+		operation->next = NULL;
+		*end = operation;
+		end = &operation->next;
+		if (operation->kind == WRITE)
+			opensm->changes[opensm->n_changes++] = operation->change;
+	} while (opensm->first && opensm->first->kind == WRITE && opensm->job->kind == WRITE &&
+		 opensm->n_changes < CHANGES_MAX);
+	if (!opensm->first)
+		opensm->last = &opensm->first;
+}
+
+static void worked(void *aux);
+
+/* True when there is more to hand out on a later turn. */
+static bool hand_out_some(struct opensm *opensm)
+{
+	struct operation *job = opensm->job;
+	size_t end =
+		opensm->n_found - opensm->handed > MEMBERS_A_TURN ? opensm->handed + MEMBERS_A_TURN : opensm->n_found;
+
+	if (job->kind != LIST || opensm->failed)
+		return false;
+	for (; opensm->handed < end; opensm->handed++) {
+		const struct found *found = &opensm->found[opensm->handed];
+		if (job->sink.partition && (opensm->handed == 0 || found[-1].pkey.v != found->pkey.v))
+			job->sink.partition(job->sink.aux, found->pkey, -1);
+		job->sink.member(job->sink.aux, found->pkey, &found->member);
+	}
+	return opensm->handed < opensm->n_found;
+}
+
+/* Tells everybody whose operation was in the job; each may free the backend. */
+static void finish(struct opensm *opensm)
+{
+	struct operation *job = opensm->job;
+	struct error err = opensm->err;
+	bool failed = opensm->failed, freed = false;
+
+	opensm->job = NULL;
+	free(opensm->found);
+	opensm->found = NULL;
+	opensm->n_found = opensm->handed = 0;
+	/* Until all are told it is not freed under our feet. */
+	opensm->working = true;
+	while (job) {
+		struct operation *next = job->next;
+		if (!opensm->freed)
+			job->done(job->aux, failed ? &err : NULL);
+		operation_free(job);
+		job = next;
+	}
+	opensm->working = false;
+	freed = opensm->freed;
+	if (freed)
+		free_all(opensm);
+	else if (opensm->first)
+		hurry(opensm);
+}
+
+static void on_timer(struct loop_timer *timer)
+{
+	struct opensm *opensm = container_of(timer, struct opensm, timer);
+
+	if (opensm->job) {
+		if (hand_out_some(opensm))
+			loop_timer_at(timer, loop_now_ms());
+		else
+			finish(opensm);
+	} else if (opensm->first) {
+		take_job(opensm);
+		opensm->working = true;
+		loop_work(opensm->loop, work, worked, opensm);
+	}
+}
+
+static void worked(void *aux)
+{
+	struct opensm *opensm = aux;
+
+	opensm->working = false;
+	if (opensm->freed)
+		free_all(opensm);
+	else
+		on_timer(&opensm->timer);
+}
+
+static struct operation *operation_new(enum operation_kind kind, pkey_done_fn *done, void *aux)
+{
+	struct operation *operation = mem_alloc(sizeof *operation);
+
+	operation->kind = kind;
+	operation->done = done;
+	operation->aux = aux;
+	return operation;
+}
+
+static void change(struct pkey_backend *backend, bool join, struct pkey_class class, const struct guid *guids, size_t n,
+		   pkey_done_fn *done, void *aux)
+{
+	struct operation *operation = operation_new(WRITE, done, aux);
+
+	assert(n > 0 && n <= GUIDS_MAX && done);
+	assert(class.pkey.v >= PKEY_FIRST && class.pkey.v <= PKEY_LAST);
+	operation->change = (struct opensm_change){ .join = join, .class = class, .n = n };
+	operation->change.guids = mem_array(n, sizeof *guids);
+	memcpy(operation->change.guids, guids, n * sizeof *guids);
+	enqueue(container_of(backend, struct opensm, backend), operation);
+}
+
+static void opensm_join(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
+			pkey_done_fn *done, void *aux)
+{
+	change(backend, true, class, guids, n, done, aux);
+}
+
+static void opensm_leave(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n,
+			 pkey_done_fn *done, void *aux)
+{
+	change(backend, false, (struct pkey_class){ .pkey = pkey }, guids, n, done, aux);
+}
+
+static void opensm_list(struct pkey_backend *backend, const struct pkey *only, const struct pkey_list_sink *sink)
+{
+	struct operation *operation = operation_new(LIST, sink->done, sink->aux);
+
+	operation->sink = *sink;
+	operation->one = only;
+	if (only)
+		operation->pkey = *only;
+	enqueue(container_of(backend, struct opensm, backend), operation);
+}
+
+static void opensm_probe(struct pkey_backend *backend, pkey_done_fn *done, void *aux)
+{
+	enqueue(container_of(backend, struct opensm, backend), operation_new(PROBE, done, aux));
+}
+
+static void opensm_free(struct pkey_backend *backend)
+{
+	struct opensm *opensm = container_of(backend, struct opensm, backend);
+
+	if (opensm->working)
+		opensm->freed = true; /* when the job is over */
+	else
+		free_all(opensm);
+}
+
+static const struct pkey_backend_class opensm_class = {
+	.name = "opensm",
+	.guids_max = GUIDS_MAX,
+	.join = opensm_join,
+	.leave = opensm_leave,
+	.list = opensm_list,
+	.probe = opensm_probe,
+	.free = opensm_free,
+};
+
+int opensm_new(struct pkey_backend **ret, struct loop *loop, const struct opensm_options *options, struct error *err)
+{
+	struct opensm_desk *desk = mem_alloc(sizeof *desk);
+
+	if (opensm_desk_init(desk, options, err) < 0 || partitions_file_check(options->file, err) < 0) {
+		opensm_desk_free(desk);
+		free(desk);
+		return -1;
+	}
+	struct opensm *opensm = mem_alloc(sizeof *opensm);
+	opensm->backend.class = &opensm_class;
+	opensm->loop = loop;
+	opensm->desk = desk;
+	opensm->last = &opensm->first;
+	opensm->changes = mem_array(CHANGES_MAX, sizeof *opensm->changes);
+	loop_timer_init(&opensm->timer, loop, on_timer);
+	*ret = &opensm->backend;
+	return 0;
+}

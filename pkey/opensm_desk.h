@@ -1,0 +1,43 @@
+#pragma once
+
+#include "pkey/opensm.h"
+#include "pkey/partitions_block.h"
+
+/* A partition with our own port alone, to see in that port's P_Key table which file OpenSM has read.  No file is written
+ * before the last one is proven, and each differs in its canary from the one before: in the PKey from what the port shows,
+ * and in the level from the attempt before, which may have been seen by OpenSM although it gave way to somebody's change. */
+struct opensm_canary {
+	enum { CANARY_FIRST, CANARY_SECOND, CANARY_NONE } which; /* of options.canaries */
+	enum membership level;
+	struct guid port;
+};
+
+/* The part of the backend that blocks: it works on the worker pool, one job at a time, and owns all it needs.  Private to
+ * pkey/opensm*.c. */
+struct opensm_desk {
+	struct opensm_options options; /* owned texts */
+	struct opensm_reload reload;
+	struct fabric *fabric;               /* NULL: not open */
+	struct members *members[PKEY_COUNT]; /* ours, as the file says; NULL: none */
+	struct opensm_canary canary;         /* in the file */
+	unsigned attempts;                   /* to write */
+	size_t check_from;                   /* of the members' ports: where the next look goes on */
+};
+
+int opensm_desk_init(struct opensm_desk *desk, const struct opensm_options *options, struct error *err);
+void opensm_desk_free(struct opensm_desk *desk);
+
+struct opensm_change {
+	bool join;
+	struct pkey_class class; /* leave: only the PKey counts */
+	struct guid *guids;      /* owned */
+	size_t n;
+};
+/* All changes in one file and one reload, proven. */
+int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, struct error *err);
+/* desk->members become what the file says, and that is what OpenSM has read. */
+int opensm_desk_read(struct opensm_desk *desk, struct error *err);
+/* The fabric manager is there. */
+int opensm_desk_probe(struct opensm_desk *desk, struct error *err);
+/* Opens the port when it is not open yet. */
+int opensm_desk_fabric(struct opensm_desk *desk, struct error *err);

@@ -1,0 +1,370 @@
+#include "pkey/opensm_reload.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/utf8.h"
+#include "pkey/umad.h"
+
+enum {
+	CONSOLE_TRIES = 5,
+	CONSOLE_WAIT_MS = 1000, /* for each thing it says */
+	CONSOLE_PAUSE_MS = 200,
+	COMMAND_WAIT_MS = 30 * 1000,
+	SAID_MAX = 400, /* of a command's stderr, and of the console */
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* --- settings --- */
+
+static bool parse_console(struct opensm_reload *reload, const char *text)
+{
+	const char *colon = strrchr(text, ':');
+
+	if (!colon || colon == text || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
+	    strlen(colon + 1) > 5)
+		return false;
+	bool brackets = *text == '[' && colon[-1] == ']';
+	reload->target = mem_dup_n(text + brackets, (size_t)(colon - text) - 2 * brackets);
+	reload->port = mem_dup(colon + 1);
+	return true;
+}
+
+static bool parse_path(struct opensm_reload *reload, const char *text)
+{
+	if (*text != '/')
+		return false;
+	reload->target = mem_dup(text);
+	return true;
+}
+
+int opensm_reload_parse(struct opensm_reload *reload, const char *text, struct error *err)
+{
+	static const struct {
+		const char *word;
+		enum opensm_reload_way way;
+		bool (*target)(struct opensm_reload *reload, const char *text);
+	} ways[] = {
+		{ "process", OPENSM_RELOAD_PROCESS, NULL },        { "trap", OPENSM_RELOAD_TRAP, NULL },
+		{ "pidfile:", OPENSM_RELOAD_PIDFILE, parse_path }, { "console:", OPENSM_RELOAD_CONSOLE, parse_console },
+		{ "command:", OPENSM_RELOAD_COMMAND, parse_path },
+	};
+
+	*reload = (struct opensm_reload){ 0 };
+	for (size_t i = 0; i < array_length(ways); i++) {
+		size_t n = strlen(ways[i].word);
+		if (strncmp(text, ways[i].word, n) != 0)
+			continue;
+		reload->way = ways[i].way;
+		if (ways[i].target ? ways[i].target(reload, text + n) : text[n] == '\0')
+			return 0;
+	}
+	return error_set(err, ERROR_INVALID,
+			 "\"%.64s\": process, pidfile:/PATH, console:HOST:PORT, trap or command:/PATH", text);
+}
+
+void opensm_reload_free(struct opensm_reload *reload)
+{
+	free(reload->target);
+	free(reload->port);
+	*reload = (struct opensm_reload){ 0 };
+}
+
+/* --- a signal --- */
+
+static size_t read_small(const char *path, char *out, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	ssize_t n = fd < 0 ? 0 : read(fd, out, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	out[n > 0 ? n : 0] = '\0';
+	return n > 0 ? (size_t)n : 0;
+}
+
+/* Named opensm, and no zombie: "PID (opensm) S ..." */
+static bool is_opensm(pid_t pid)
+{
+	char path[64], stat[256];
+
+	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	read_small(path, stat, sizeof stat);
+	const char *name = strchr(stat, '('), *end = strrchr(stat, ')');
+	return name && end && strncmp(name, "(opensm)", 8) == 0 && strlen(end) > 2 && end[2] != 'Z' && end[2] != 'X';
+}
+
+/* The descriptor holds on to the process: its number cannot become another's between look and signal. */
+static int hang_up(pid_t pid, struct error *err)
+{
+	int fd = pidfd_open(pid, 0);
+	int result = 0;
+
+	if (fd < 0)
+		return error_set(err, ERROR_GONE, "process %d is gone", (int)pid);
+	if (!is_opensm(pid))
+		result = error_set(err, ERROR_GONE, "process %d is no opensm", (int)pid);
+	else if (pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0)
+		result = errno == EPERM
+				 ? error_set(err, ERROR_AUTH,
+					     "process %d may not be signalled: run as its user, or with CAP_KILL",
+					     (int)pid)
+				 : error_set(err, ERROR_GONE, "process %d is gone", (int)pid);
+	close(fd);
+	return result;
+}
+
+/* All that there are: several may share one file. */
+static int hang_up_all(struct error *err)
+{
+	DIR *proc = opendir("/proc");
+	unsigned told = 0;
+	int result = 0;
+
+	if (!proc)
+		return error_set_errno(err, "/proc");
+	for (const struct dirent *entry; (entry = readdir(proc));) {
+		pid_t pid = isdigit((unsigned char)*entry->d_name) ? (pid_t)strtol(entry->d_name, NULL, 10) : 0;
+		struct error one;
+		if (pid <= 0 || !is_opensm(pid))
+			continue;
+		if (hang_up(pid, &one) == 0) {
+			told++;
+		} else if (one.kind == ERROR_AUTH) {
+			*err = one;
+			result = -1;
+		}
+	}
+	closedir(proc);
+	if (result == 0 && !told)
+		return error_set(
+			err, ERROR_GONE,
+			"no process named opensm is seen from here (shareProcessNamespace or hostPID, or another "
+			"OPENSM_RELOAD)");
+	return result;
+}
+
+static int hang_up_by_file(const char *path, struct error *err)
+{
+	char text[32], *end;
+
+	if (read_small(path, text, sizeof text) == 0)
+		return error_set(err, ERROR_GONE, "%s cannot be read, or is empty; is OpenSM running?", path);
+	long pid = strtol(text, &end, 10);
+	if (end == text || (*end && !isspace((unsigned char)*end)) || pid <= 1 || pid > INT32_MAX)
+		return error_set(err, ERROR_INVALID, "%s holds no process number", path);
+	return hang_up((pid_t)pid, err) < 0 ? error_wrap(err, "%s", path) : 0;
+}
+
+/* --- the console --- */
+
+static int connect_console(const struct opensm_reload *reload, struct error *err)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
+	int fd = -1, wrong = getaddrinfo(reload->target, reload->port, &hints, &found);
+
+	if (wrong)
+		return error_set(err, ERROR_RETRY, "console %s: %s", reload->target, gai_strerror(wrong));
+	for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next) {
+		fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (fd < 0)
+			continue;
+		struct pollfd ready = { .fd = fd, .events = POLLOUT };
+		int failure = 0;
+		socklen_t size = sizeof failure;
+		bool connected = connect(fd, at->ai_addr, at->ai_addrlen) == 0 ||
+				 (errno == EINPROGRESS && poll(&ready, 1, CONSOLE_WAIT_MS) == 1 &&
+				  getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0);
+		if (!connected) {
+			close(fd);
+			fd = -1;
+		}
+	}
+	freeaddrinfo(found);
+	return fd >= 0 ? fd
+		       : error_set(err, ERROR_GONE, "OpenSM's console at %s port %s does not answer (-q loopback?)",
+				   reload->target, reload->port);
+}
+
+/* Reads until it says one of two things; which, or 0 when it says neither in time. */
+static int listen_for(int fd, const char *one, const char *other)
+{
+	char said[SAID_MAX * 4] = "";
+	size_t len = 0;
+	int64_t deadline = now_ms() + CONSOLE_WAIT_MS, left;
+
+	while ((left = deadline - now_ms()) > 0 && len + 1 < sizeof said) {
+		struct pollfd ready = { .fd = fd, .events = POLLIN };
+		if (poll(&ready, 1, (int)left) != 1)
+			continue;
+		ssize_t n = read(fd, said + len, sizeof said - 1 - len);
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+		said[len] = '\0';
+		if (strstr(said, one))
+			return 1;
+		if (strstr(said, other))
+			return 2;
+	}
+	return 0;
+}
+
+static int resweep(const struct opensm_reload *reload, struct error *err)
+{
+	static const char prompt[] = "OpenSM $", busy[] = "already in use", words[] = "resweep heavy\n",
+			  quit[] = "quit\n";
+	int fd = connect_console(reload, err);
+
+	if (fd < 0)
+		return -1;
+	int result = 0;
+	switch (listen_for(fd, busy, prompt)) {
+	case 1:
+		result = error_set(err, ERROR_RETRY, "OpenSM's console is in use by somebody else");
+		break;
+	case 2:
+		/* The next prompt says that it was taken. */
+		if (send(fd, words, sizeof words - 1, MSG_NOSIGNAL) < 0 || listen_for(fd, prompt, "\1") != 1)
+			result = error_set(err, ERROR_RETRY, "OpenSM's console does not take the command");
+		else
+			(void)!send(fd, quit, sizeof quit - 1, MSG_NOSIGNAL);
+		break;
+	default:
+		result = error_set(err, ERROR_RETRY, "OpenSM's console says nothing that OpenSM says");
+	}
+	close(fd);
+	return result;
+}
+
+static int resweep_patiently(const struct opensm_reload *reload, struct error *err)
+{
+	for (int i = 0;; i++) {
+		if (resweep(reload, err) == 0)
+			return 0;
+		if (err->kind != ERROR_RETRY || i + 1 == CONSOLE_TRIES)
+			return -1;
+		struct timespec pause = { .tv_nsec = CONSOLE_PAUSE_MS * 1000 * 1000 };
+		nanosleep(&pause, NULL);
+	}
+}
+
+/* --- a command --- */
+
+/* What it says on stderr, up to its end or the deadline. */
+static void hear(int fd, char said[SAID_MAX], int64_t deadline)
+{
+	size_t len = 0;
+	char rest[512];
+
+	for (int64_t left; (left = deadline - now_ms()) > 0;) {
+		struct pollfd ready = { .fd = fd, .events = POLLIN };
+		if (poll(&ready, 1, (int)left) != 1)
+			continue;
+		bool room = len + 1 < SAID_MAX;
+		ssize_t n = room ? read(fd, said + len, SAID_MAX - 1 - len) : read(fd, rest, sizeof rest);
+		if (n <= 0)
+			break;
+		len += room ? (size_t)n : 0;
+	}
+	said[len] = '\0';
+	while (len > 0 && isspace((unsigned char)said[len - 1]))
+		said[--len] = '\0';
+}
+
+static int reap(pid_t child, int64_t deadline, int *status)
+{
+	while (waitpid(child, status, WNOHANG) == 0) {
+		struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
+		if (now_ms() > deadline) {
+			kill(child, SIGKILL);
+			waitpid(child, status, 0);
+			return -1;
+		}
+		nanosleep(&pause, NULL);
+	}
+	return 0;
+}
+
+static int start_command(const char *path, int err_fd, pid_t *child)
+{
+	char *argv[] = { (char *)(uintptr_t)path, NULL };
+	/* Our own environment holds credentials. */
+	char *environment[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	posix_spawn_file_actions_t actions;
+
+	posix_spawn_file_actions_init(&actions);
+	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+	posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
+	int result = posix_spawn(child, path, &actions, NULL, argv, environment);
+	posix_spawn_file_actions_destroy(&actions);
+	return result;
+}
+
+static int run_command(const char *path, struct error *err)
+{
+	int64_t deadline = now_ms() + COMMAND_WAIT_MS;
+	char said[SAID_MAX] = "";
+	int pipe_fds[2], status = 0;
+	pid_t child;
+
+	if (pipe2(pipe_fds, O_CLOEXEC) < 0)
+		return error_set_errno(err, "pipe");
+	int wrong = start_command(path, pipe_fds[1], &child);
+	close(pipe_fds[1]);
+	if (wrong) {
+		close(pipe_fds[0]);
+		errno = wrong;
+		return error_set_errno(err, "%s cannot be run", path);
+	}
+	hear(pipe_fds[0], said, deadline);
+	close(pipe_fds[0]);
+	if (reap(child, deadline, &status) < 0)
+		return error_set(err, ERROR_RETRY, "%s did not end within %d s", path, COMMAND_WAIT_MS / 1000);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	utf8_one_line(said);
+	return error_set(err, ERROR_RETRY, "%s ended with %s %d%s%s", path, WIFEXITED(status) ? "status" : "signal",
+			 WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status), *said ? ": " : "", said);
+}
+
+int opensm_reload_now(const struct opensm_reload *reload, struct fabric *fabric, struct error *err)
+{
+	switch (reload->way) {
+	case OPENSM_RELOAD_PROCESS:
+		return hang_up_all(err);
+	case OPENSM_RELOAD_PIDFILE:
+		return hang_up_by_file(reload->target, err);
+	case OPENSM_RELOAD_CONSOLE:
+		return resweep_patiently(reload, err);
+	case OPENSM_RELOAD_TRAP:
+		return fabric ? fabric_trap(fabric, err)
+			      : error_set(err, ERROR_GONE, "no InfiniBand port to send a trap from");
+	case OPENSM_RELOAD_COMMAND:
+		return run_command(reload->target, err);
+	}
+	return error_set(err, ERROR_INVALID, "no such way to reload");
+}
