@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -56,7 +57,8 @@ class Fabric:
         self.hosts, self.sm_host = hosts, sm_host
         self.partitions = os.path.join(self.folder, "conf", "partitions.conf")
         self.log = os.path.join(self.folder, "osm.log")
-        self.ibsim = self.opensm = None
+        self.ibsim = self.opensm = self.commands = None
+        self.console_port = free_port()
         for part in ("conf", "cache", "tmp", "clients"):
             os.mkdir(os.path.join(self.folder, part))
         self.write(partitions)
@@ -75,9 +77,12 @@ class Fabric:
         net, out = os.path.join(self.folder, "net"), os.path.join(self.folder, "ibsim.out")
         with open(net, "w") as f:
             f.write(topology(self.hosts))
+        # Without -n it takes commands, from a pipe that stays open (at the end of its input it would spin).
+        read_end, self.commands = os.pipe()
         with open(out, "w") as f:
-            self.ibsim = subprocess.Popen(["ibsim", "-s", "-n", net], stdin=subprocess.DEVNULL, stdout=f, stderr=f,
+            self.ibsim = subprocess.Popen(["ibsim", "-s", net], stdin=read_end, stdout=f, stderr=f,
                                           cwd=self.folder, env=dict(os.environ, IBSIM_SOCKNAME=self.name))
+        os.close(read_end)
 
         def ready():
             if self.ibsim.poll() is not None:
@@ -89,12 +94,30 @@ class Fabric:
         before = self.sweeps()
         with open(os.path.join(self.folder, "osm.out"), "a") as f:
             self.opensm = subprocess.Popen(
-                ["opensm", "-d", "2", "-P", self.partitions, "-f", self.log, "-g", "0x%x" % guid_of_host(self.sm_host)],
+                ["opensm", "-d", "2", "-q", "loopback", "-C", str(self.console_port), "-P", self.partitions, "-f", self.log, "-g", "0x%x" % guid_of_host(self.sm_host)],
                 stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd=self.folder, env=self.environment(self.sm_host))
         self.wait_sweep(before)
+        if os.path.exists(os.path.join(self.folder, "opensm.pid")):
+            self.pidfile_way()
+
+    def console(self, command):
+        """A command to ibsim: Unlink "H-0003", ReLink ..."""
+        os.write(self.commands, (command + "\n").encode())
+
+    def free_slots(self):
+        """ibsim has ten slots for clients, and keeps those of killed ones."""
+        for client in range(1, 10):
+            self.console("X %d" % client)
+
+    def pidfile_way(self):
+        path = os.path.join(self.folder, "opensm.pid")
+        with open(path, "w") as f:
+            f.write("%d\n" % self.opensm.pid)
+        return "pidfile:" + path
 
     def stop_opensm(self):
         if self.opensm and self.opensm.poll() is None:
+            self.opensm.send_signal(signal.SIGCONT)
             self.opensm.send_signal(signal.SIGTERM)
             self.opensm.wait(10)
         self.opensm = None
@@ -104,6 +127,8 @@ class Fabric:
         if self.ibsim and self.ibsim.poll() is None:
             self.ibsim.terminate()
             self.ibsim.wait(10)
+        if self.commands is not None:
+            os.close(self.commands)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- partitions ---
@@ -172,6 +197,12 @@ class Fabric:
 
     def is_switch(self, lid):
         return any(guid >> 32 == 0x0002c904 and number == lid for guid, number in self.lids().items())
+
+
+def free_port():
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
 
 
 def wait_for(what, check, seconds):
