@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""README must name every setting with its default, every log id, every Event's reason and every error code of the CNI
-plugin that the sources have.
+"""README must name every setting with its default, every log id, every metric, every Event's reason and every error code of
+the CNI plugin that the sources have.
 
 usage: check_readme.py SOURCE-FOLDER UFMSYNCD
 """
@@ -10,8 +10,9 @@ import subprocess
 import sys
 
 # A log id stands in the sources as "UPPER_CASE" right behind a level; a reason as the text of an Event.
-LOG_ID = re.compile(r'(?:log_say|log_limited)\((?:[^"]*?)"([A-Z][A-Z_]+)"|(?:\?|:)\s*"([A-Z]+(?:_[A-Z]+)+)"')
+LOG_ID = re.compile(r'(?:log_say|log_limited)\((?:[^"]*?)"([A-Z][A-Z_]+)"|(?:\?|:|= \{)\s*"([A-Z]+(?:_[A-Z]+)+)"')
 REASON = re.compile(r'"((?:Bad|GUID|PKey|Pool|Network|Fabric|Record|Member|Released|Ungated)[A-Za-z]*)"')
+METRIC = re.compile(r'\b(ufmsync_[a-z0-9_]+)(?=[ {"])')
 CNI_CODE = re.compile(r'^\tCNI_[A-Z_]+ = (\d+),', re.M)
 
 
@@ -39,21 +40,24 @@ def main():
             missing.append("setting " + name)
         elif origin == ["default"] and "`%s`" % value not in row:
             missing.append("default %s of %s" % (value, name))
-    ids, reasons = set(), set()
+    ids, reasons, metrics = set(), set(), set()
     for name, text in sources(root):
         if name.startswith(("service", "main")):
             ids |= {a or b for a, b in LOG_ID.findall(text)}
+        metrics |= set(METRIC.findall(text))
         if name.startswith("engine"):
             reasons |= set(REASON.findall(text))
     for _, text in sources(root, "cni/installer"):
         ids |= {a or b for a, b in LOG_ID.findall(text)}
     missing += ["log id " + i for i in sorted(ids) if "`%s`" % i not in readme]
+    missing += ["metric " + m for m in sorted(metrics) if not re.search(r"\b%s\b" % m, readme)]
     missing += ["reason " + r for r in sorted(reasons) if "`%s`" % r not in readme]
     with open(os.path.join(root, "cni", "plugin", "cni_error.h")) as f:
         codes = CNI_CODE.findall(f.read())
     missing += ["CNI code " + code for code in codes if "\n| %s | " % code not in readme]
-    print("%d settings, %d log ids, %d reasons, %d CNI codes" % (settings, len(ids), len(reasons), len(codes)))
-    if min(settings, len(ids), len(reasons), len(codes)) < 5:
+    print("%d settings, %d log ids, %d reasons, %d CNI codes, %d metrics" % (
+        settings, len(ids), len(reasons), len(codes), len(metrics)))
+    if min(settings, len(ids), len(reasons), len(codes), len(metrics)) < 5:
         missing.append("the check itself finds next to nothing")
     for what in missing:
         print("README lacks " + what)
