@@ -3,7 +3,8 @@ import os
 
 import objects
 from multus import Sandbox
-from scenario import expect, expect_equal, scenario
+from namespaces import Namespace
+from scenario import Skip, expect, expect_equal, scenario
 from servers import always, eventually
 
 NOT_VERIFIED, INVALID_CONFIG = 105, 7
@@ -86,6 +87,29 @@ def device_of_vfio_cannot_be_verified(world):
     error = Sandbox(node, "p").refused()
     expect_equal(error["code"], INVALID_CONFIG, repr(error))
     expect("vf" in error["msg"].lower(), repr(error))
+
+
+@scenario()
+def namespace_of_the_pod_is_looked_into(world):
+    """In RDMA exclusive mode the host does not show the VF's InfiniBand device.  This machine has none either, but what
+    is said of a PCI device that it has can only come from the kernel's own sysfs, mounted in the pod's namespace."""
+    devices = os.path.isdir("/sys/bus/pci/devices") and os.listdir("/sys/bus/pci/devices")
+    if not devices:
+        raise Skip("this machine has no PCI device")
+    pod = Namespace()
+    world.others.append(pod)
+    daemon, node, sysfs = start(world, {"verifyTimeout": "300ms"})
+    sysfs.driver(VF, "mlx5_core")
+    sysfs.driver(devices[0], "mlx5_core")
+    world.pod("p", "ib")
+
+    def told(device, netns):
+        error = Sandbox(node, "p", netns=netns, change=lambda _, config: dict(config, deviceID=device)).refused()
+        expect_equal(error["code"], NOT_VERIFIED, repr(error))
+        return error["msg"]
+    expect("neither on the node nor in the pod" in told(devices[0], pod.path), "a device without InfiniBand")
+    expect("no such PCI device" in told(VF, pod.path), "a device that only the test's sysfs has")
+    expect("/dev/null" in told(VF, "/dev/null"), "what is no namespace")
 
 
 @scenario()
