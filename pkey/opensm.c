@@ -278,6 +278,7 @@ static void opensm_free(struct pkey_backend *backend)
 {
 	struct opensm *opensm = container_of(backend, struct opensm, backend);
 
+	opensm->desk->stopping = true;
 	if (opensm->working)
 		opensm->freed = true; /* when the job is over */
 	else

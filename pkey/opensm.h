@@ -17,7 +17,7 @@
  * with each write; SubnGet(PKeyTable) on our own port shows which file OpenSM has read.  The reload is repeated after 2 s
  * without proof, given up after `prove_ms`: ERROR_RETRY, and until a later proof no list succeeds (a member in a file that
  * nobody has read is no member).  A file that OpenSM refused (our port is a full member of the default partition alone, or
- * the log says so) is put back to its predecessor at once: ERROR_INVALID.
+ * the log says so) is put back to its predecessor at once, and no other is written for five minutes: ERROR_RETRY.
  *
  * list: our part of the file, once it is proven.  Without `verify` a reload counts as proof.
  *

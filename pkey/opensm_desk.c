@@ -17,6 +17,10 @@ enum {
 	RELOAD_AGAIN_MS = 2000,
 	LOOK_MS = 20,
 	SETTLE_MS = 2000,
+	/* A port without any partition may only have lost its link for a moment. */
+	OPEN_FOR_SURE_MS = 300,
+	/* Each file that OpenSM refuses opens the fabric for a moment. */
+	AFTER_REFUSAL_MS = 5 * 60 * 1000,
 	CONFLICTS_MAX = 5,
 	LOG_TAIL_MAX = 1 << 20,
 	DEFAULT_FULL = 0xffff,
@@ -94,11 +98,22 @@ static void take_member(void *aux, struct pkey pkey, const struct member *member
 	members_add(desk->members[pkey.v], ours);
 }
 
+/* What OpenSM would refuse is said with its line, even where only our part is wanted. */
+static int check_file(const struct buf *text, struct error *err)
+{
+	struct partitions *all;
+
+	if (partitions_parse(&all, text->data, text->len, NULL, err) < 0)
+		return -1;
+	partitions_free(all);
+	return 0;
+}
+
 static int read_file(struct opensm_desk *desk, struct buf *text, struct error *err)
 {
 	forget_members(desk);
 	buf_clear(text);
-	if (partitions_file_read(text, desk->options.file, err) < 0 ||
+	if (partitions_file_read(text, desk->options.file, err) < 0 || check_file(text, err) < 0 ||
 	    partitions_each_of_ours(text->data, text->len, take_member, desk, err) < 0) {
 		err->kind = ERROR_RETRY; /* until somebody mends it */
 		return error_wrap(err, "%s", desk->options.file);
@@ -234,7 +249,7 @@ static bool log_refuses(const struct opensm_desk *desk, off_t since)
 static int prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t wait_ms, enum proof *proof,
 		 struct error *err)
 {
-	int64_t end = now_ms() + wait_ms, again = 0;
+	int64_t end = now_ms() + wait_ms, again = 0, open_since = 0;
 	bool reloaded = false;
 
 	*proof = PROOF_NONE;
@@ -254,16 +269,18 @@ static int prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 			*proof = PROOF_READ;
 			return 0;
 		}
-		if (look(desk, proof, err) == 0 && *proof == PROOF_READ)
+		if (look(desk, proof, err) < 0 || *proof != PROOF_REFUSED)
+			open_since = 0;
+		else if (!open_since)
+			open_since = now_ms();
+		if (*proof == PROOF_READ)
 			return 0;
-		if (log_refuses(desk, log))
-			*proof = PROOF_REFUSED;
-		else if (*proof == PROOF_REFUSED && !had_canary)
-			*proof = PROOF_NONE;
+		bool open_for_sure = had_canary && open_since && now_ms() - open_since >= OPEN_FOR_SURE_MS;
+		*proof = open_for_sure || log_refuses(desk, log) ? PROOF_REFUSED : PROOF_NONE;
 		if (*proof == PROOF_REFUSED)
 			return 0;
 		pause_ms(LOOK_MS);
-	} while (now_ms() < end);
+	} while (now_ms() < end && !desk->stopping);
 	return error_set(err, ERROR_RETRY,
 			 "OpenSM was told to read %s, and did not in %lld s: our own port does not show the canary "
 			 "partition; is "
@@ -307,7 +324,13 @@ static int settle(struct opensm_desk *desk, struct error *err)
 		return retry(err);
 	if (proof == PROOF_READ)
 		return 0;
-	return prove(desk, false, log_size(desk), SETTLE_MS, &proof, err) < 0 ? retry(err) : 0;
+	if (prove(desk, true, log_size(desk), SETTLE_MS, &proof, err) < 0)
+		return retry(err);
+	return proof == PROOF_READ
+		       ? 0
+		       : error_set(err, ERROR_RETRY,
+				   "OpenSM refuses %s as it stands: the fabric is open to everybody until it is mended",
+				   desk->options.file);
 }
 
 /* The canary of the file to be written: one that our port does not show now. */
@@ -345,10 +368,11 @@ static int put_back(struct opensm_desk *desk, const struct buf *refused, const s
 	buf_free(&ignored);
 	if (result == 0)
 		prove(desk, false, log_size(desk), RELOAD_AGAIN_MS, &proof, &back);
-	error_set(err, ERROR_INVALID, "OpenSM refused the new %s; %s%s", desk->options.file,
-		  result == 0 ? "the one before is back in its place" : "putting the one before back failed: ",
-		  result == 0 ? "" : back.text);
-	return -1;
+	desk->not_before_ms = now_ms() + AFTER_REFUSAL_MS;
+	return error_set(err, ERROR_RETRY, "OpenSM refused the new %s; %s%s; no other is written for %d minutes",
+			 desk->options.file,
+			 result == 0 ? "the one before is back in its place" : "putting the one before back failed: ",
+			 result == 0 ? "" : back.text, AFTER_REFUSAL_MS / 60000);
 }
 
 static int write_once(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, struct buf *before,
@@ -358,6 +382,9 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 	struct guid own;
 	enum proof proof;
 
+	if (now_ms() < desk->not_before_ms)
+		return error_set(err, ERROR_RETRY, "OpenSM refused the last new %s; no other is written for a while",
+				 desk->options.file);
 	if (own_port(desk, &own, err) < 0 || read_file(desk, before, err) < 0)
 		return -1;
 	bool had_canary = has_own_canary(desk, own);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdatomic.h>
+
 #include "pkey/opensm.h"
 #include "pkey/partitions_block.h"
 
@@ -21,6 +23,8 @@ struct opensm_desk {
 	struct members *members[PKEY_COUNT]; /* ours, as the file says; NULL: none */
 	struct opensm_canary canary;         /* in the file */
 	unsigned attempts;                   /* to write */
+	int64_t not_before_ms;               /* OpenSM refused a file: none is written until then */
+	atomic_bool stopping;                /* set on the loop: whoever waits, gives up */
 	size_t check_from;                   /* of the members' ports: where the next look goes on */
 };
 
