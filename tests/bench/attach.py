@@ -157,7 +157,7 @@ def spawn_ms(argv, environment, text):
 
 
 @row
-def plugin(bench):
+def attach_plugin(bench):
     """The CNI plugin's own time"""
     runs = 30 if bench.quick else 200
     world, daemon, file = members(bench, 1)
