@@ -12,7 +12,6 @@
 
 #include "base/mem.h"
 #include "cni/plugin/exchange_socket.h"
-#include "cni/plugin/monotonic.h"
 
 enum { READ_AT_ONCE = 16 << 10 };
 
@@ -218,12 +217,9 @@ static enum exchange_end read_answer(struct exchange *exchange, SSL *ssl, int fd
 		int result = SSL_read_ex(ssl, bytes, sizeof bytes, &n);
 		if (result == 1 && http_answer_feed(answer, bytes, n, &why) < 0)
 			return fail(exchange, EXCHANGE_WRONG, "does not answer as agreed", why.text, err);
-		/* One that dribbles is always readable. */
-		if (result == 1 && monotonic_ms() < deadline_ms)
-			continue;
-		if (answer->step == HTTP_ANSWER_COMPLETE)
-			break;
-		int again = result == 1 ? 0 : wait_for(ssl, fd, result, deadline_ms, &ssl_error);
+		if (result == 1)
+			continue; /* not for ever: an answer has its bounds */
+		int again = wait_for(ssl, fd, result, deadline_ms, &ssl_error);
 		if (again == 0)
 			return fail(exchange, EXCHANGE_LATE, "gave no answer", "the time is over", err);
 		if (again < 0)

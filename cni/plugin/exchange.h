@@ -7,8 +7,8 @@
 #include "cni/plugin/http_answer.h"
 #include "cni/plugin/node_file.h"
 
-/* One request and its answer on a TLS connection of its own.  Blocks, never beyond a deadline (monotonic_ms()).  A peer that
- * goes away raises no SIGPIPE. */
+/* One request and its answer on a TLS connection of its own.  Blocks, never beyond a deadline (monotonic_ms()).  A peer
+ * that goes away raises no SIGPIPE. */
 struct exchange;
 
 enum exchange_end {

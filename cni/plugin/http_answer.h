@@ -9,11 +9,11 @@
 
 /* One answer of HTTP/1.1, parsed as its bytes arrive: status, Retry-After and a bounded body.  Pure.
  *
- * The HTTP client inside OpenSSL would not do: it hands over a body only with a 200, of any other status neither the number
- * nor Retry-After nor the error that the service explains itself with.
+ * The HTTP client inside OpenSSL would not do: it hands over a body only with a 200, of any other status neither the
+ * number nor Retry-After nor the error that the service explains itself with.
  *
- * Strict, since what is lenient about framing can be cut or forged: lines end with CRLF, no folded header, exactly one of
- * Content-Length and "Transfer-Encoding: chunked" says where the body ends.  Interim (1xx) answers are skipped. */
+ * Strict, since what is lenient about framing can be cut or forged: lines end with CRLF, no folded header, exactly one
+ * of Content-Length and "Transfer-Encoding: chunked" says where the body ends.  Interim (1xx) answers are skipped. */
 
 enum { HTTP_ANSWER_HEAD_MAX = 16 << 10, HTTP_ANSWER_BODY_MAX = 64 << 10 };
 
@@ -44,6 +44,6 @@ struct http_answer {
 
 void http_answer_init(struct http_answer *answer);
 void http_answer_free(struct http_answer *answer);
-/* Any cut of the input gives the same result; what follows a complete answer is left alone.  ERROR_INVALID: no such answer;
- * ERROR_LIMIT: more than the bounds.  Not to be fed again after an error. */
+/* Any cut of the input gives the same result; what follows a complete answer is left alone.  ERROR_INVALID: no such
+ * answer; ERROR_LIMIT: more than the bounds.  Not to be fed again after an error. */
 int http_answer_feed(struct http_answer *answer, const char *bytes, size_t n, struct error *err);

@@ -60,7 +60,8 @@ static bool is_port(const char *text)
 {
 	size_t len = strlen(text);
 
-	return len >= 1 && len <= 5 && strspn(text, "0123456789") == len && text[0] != '0' && strtol(text, NULL, 10) <= 65535;
+	return len >= 1 && len <= 5 && strspn(text, "0123456789") == len && text[0] != '0' &&
+	       strtol(text, NULL, 10) <= 65535;
 }
 
 /* "10.96.7.20:8443", "[fd00::1]:8443". */

@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The P_Key table of a port, as the kernel shows it: bit 15 of an entry means full member, 0x0000 an empty place.  Pure. */
+/* The P_Key table of a port, as the kernel shows it: bit 15 of an entry means full member, 0x0000 an empty place.
+ * Pure. */
 
 enum { PKEY_TABLE_MAX = 1024, PKEY_TABLE_FULL = 0x8000, PKEY_TABLE_TEXT_MAX = 192 };
 

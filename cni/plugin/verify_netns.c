@@ -17,8 +17,8 @@
 
 #include "cni/plugin/monotonic.h"
 
-/* Which devices a sysfs shows is settled by the namespace of whoever makes its mount, not of whoever reads it.  So a child
- * enters the namespace, makes the mount there, and hands its descriptor over. */
+/* Which devices a sysfs shows is settled by the namespace of whoever makes its mount, not of whoever reads it.  So a
+ * child enters the namespace, makes the mount there, and hands its descriptor over. */
 
 enum { TEXT_MAX = 200, LEAST_MS = 1000, REAP_MS = 1000 };
 
@@ -58,8 +58,8 @@ static _Noreturn void hand_over(int to, int fd)
 	_exit(0);
 }
 
-/* A mount that stands nowhere.  Not read-only: a container of the pod may later get the same file system, and would find it
- * so. */
+/* A mount that stands nowhere.  Not read-only: a container of the pod may later get the same file system, and would
+ * find it so. */
 static int mount_detached(void)
 {
 	int context = fsopen("sysfs", FSOPEN_CLOEXEC);
@@ -69,8 +69,8 @@ static int mount_detached(void)
 	return fsmount(context, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
-/* The same for kernels before 5.2, and for a mount namespace that is not ours to mount in: over /sys, in one of this child's
- * own. */
+/* The same for kernels before 5.2, and for a mount namespace that is not ours to mount in: over /sys, in one of this
+ * child's own. */
 static int mount_privately(int to)
 {
 	if (unshare(CLONE_NEWNS) < 0)

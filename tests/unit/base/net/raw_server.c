@@ -178,6 +178,10 @@ static SSL_CTX *make_context(const struct raw_server_options *options)
 	assert(SSL_CTX_use_certificate(context, cert) == 1 && SSL_CTX_use_PrivateKey(context, key) == 1);
 	if (options->tls_max)
 		SSL_CTX_set_max_proto_version(context, options->tls_max);
+	if (options->tls_max && options->tls_max < TLS1_2_VERSION) {
+		SSL_CTX_set_security_level(context, 0); /* else OpenSSL itself offers nothing so old */
+		SSL_CTX_set_min_proto_version(context, options->tls_max);
+	}
 	if (options->http2)
 		SSL_CTX_set_alpn_select_cb(context, choose_http2, NULL);
 	if (options->client_ca) {
