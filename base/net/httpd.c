@@ -151,14 +151,14 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *connectio
 	return NULL; /* no struct httpd_request yet */
 }
 
-static void tell_refusal(struct httpd *httpd, enum httpd_refusal why, struct MHD_Connection *connection)
+void httpd_tell_refusal(struct httpd *httpd, enum httpd_refusal why, const struct sockaddr *peer)
 {
-	char peer[INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN];
 
 	if (!httpd->refused)
 		return;
-	httpd_peer_text(peer, connection);
-	httpd->refused(httpd->aux, why, peer);
+	httpd_peer_text(text, peer);
+	httpd->refused(httpd->aux, why, text);
 }
 
 /* A request that handle() never saw: by what microhttpd or we answered instead. */
@@ -168,9 +168,9 @@ static void tell_unoffered(struct httpd *httpd, struct MHD_Connection *connectio
 	unsigned status = info ? info->http_status : 0;
 
 	if (status == MHD_HTTP_CONTENT_TOO_LARGE || (request && request->refused > 0))
-		tell_refusal(httpd, HTTPD_BODY_TOO_LARGE, connection);
+		httpd_tell_refusal(httpd, HTTPD_BODY_TOO_LARGE, httpd_address(connection));
 	else if (status == MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE)
-		tell_refusal(httpd, HTTPD_HEADERS_TOO_LARGE, connection);
+		httpd_tell_refusal(httpd, HTTPD_HEADERS_TOO_LARGE, httpd_address(connection));
 }
 
 static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
@@ -193,42 +193,13 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 	httpd_request_free(request);
 }
 
-static void connection_started(struct httpd *httpd, struct MHD_Connection *connection, void **socket_context)
-{
-	struct httpd_connection *fresh = mem_alloc(sizeof *fresh);
-
-	fresh->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-	*socket_context = fresh;
-	httpd_awaits(httpd, fresh);
-	if (httpd->tls) {
-		const union MHD_ConnectionInfo *info =
-			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-
-		fresh->tls = httpd_tls_ref(httpd->tls);
-		if (httpd_tls_use(fresh->tls, info->tls_session) < 0)
-			shutdown(fresh->fd, SHUT_RDWR); /* rather than under a certificate that was replaced */
-	}
-	if (++httpd->n_connections == httpd->max_connections)
-		tell_refusal(httpd, HTTPD_TOO_MANY, connection);
-}
-
-/* At the limit of connections microhttpd does not listen; it does again at the run after the one that closed one. */
 static void on_connection(void *cls, struct MHD_Connection *connection, void **socket_context,
 			  enum MHD_ConnectionNotificationCode code)
 {
-	struct httpd *httpd = cls;
-	struct httpd_connection *closed = *socket_context;
-
-	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		connection_started(httpd, connection, socket_context);
-		return;
-	}
-	httpd->n_connections--;
-	httpd_awaits_no_more(httpd, closed);
-	httpd_tls_unref(closed->tls);
-	free(closed);
-	*socket_context = NULL;
-	httpd->again = true;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED)
+		httpd_connection_started(cls, connection, socket_context);
+	else
+		httpd_connection_closed(cls, socket_context);
 }
 
 static int hex(char c)
@@ -272,7 +243,7 @@ static int64_t patient(struct httpd *httpd, int64_t wait_ms)
 	return IDLE_TURN_MS;
 }
 
-static void run(struct httpd *httpd)
+void httpd_run(struct httpd *httpd)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
@@ -294,18 +265,18 @@ static void on_ready(void *aux, int ready)
 
 	(void)ready;
 	httpd->idle_turns = 0;
-	run(httpd);
+	httpd_run(httpd);
 }
 
 static void on_timer(struct loop_timer *timer)
 {
-	run(container_of(timer, struct httpd, timer));
+	httpd_run(container_of(timer, struct httpd, timer));
 }
 
-static int start_daemon(struct httpd *httpd, const struct httpd_options *options, int fd, struct error *err)
+static int start_daemon(struct httpd *httpd, const struct httpd_options *options, struct error *err)
 {
 	struct MHD_OptionItem more[5] = { { MHD_OPTION_END, 0, NULL } };
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET;
 	size_t n = 0;
 
 	if (options->cert) {
@@ -320,10 +291,10 @@ static int start_daemon(struct httpd *httpd, const struct httpd_options *options
 		more[n] = (struct MHD_OptionItem){ MHD_OPTION_END, 0, NULL };
 	}
 	httpd->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_access, httpd, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, httpd, MHD_OPTION_NOTIFY_CONNECTION, on_connection, httpd, MHD_OPTION_UNESCAPE_CALLBACK,
-		on_unescape, NULL, MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_CONNECTION_LIMIT,
-		httpd->max_connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		flags, 0, NULL, NULL, on_access, httpd, MHD_OPTION_NOTIFY_COMPLETED, on_completed, httpd,
+		MHD_OPTION_NOTIFY_CONNECTION, on_connection, httpd, MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, NULL, MHD_OPTION_CONNECTION_LIMIT, httpd->max_connections,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		options->connection_memory > 0 ? options->connection_memory : (size_t)CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)((options->idle_timeout_ms + 999) / 1000),
 		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, more, MHD_OPTION_END);
@@ -361,6 +332,7 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
 	httpd->refused = options->refused;
 	httpd->aux = options->aux;
 	httpd->left_fd = -1;
+	httpd_accept_prepare(httpd);
 	loop_timer_init(&httpd->timer, loop, on_timer);
 	httpd_patience_init(httpd, options->request_timeout_ms > 0 ? options->request_timeout_ms
 								   : 4 * options->idle_timeout_ms);
@@ -368,13 +340,9 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
 		return -1;
 	if (options->gone && watch_departures(httpd, err) < 0)
 		return -1;
-	int fd = httpd_listen(options->listen, &httpd->port, err);
-	if (fd < 0)
+	httpd->listen_fd = httpd_listen(options->listen, &httpd->port, err);
+	if (httpd->listen_fd < 0 || start_daemon(httpd, options, err) < 0 || httpd_accept_init(httpd, err) < 0)
 		return -1;
-	if (start_daemon(httpd, options, fd, err) < 0) {
-		close(fd);
-		return -1;
-	}
 	int epoll_fd = MHD_get_daemon_info(httpd->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
 	httpd->io = loop_io_new(loop, epoll_fd, on_ready, httpd);
 	loop_io_want(httpd->io, LOOP_READABLE);
@@ -394,6 +362,7 @@ void httpd_free(struct httpd *httpd)
 	loop_io_free(httpd->io);
 	if (httpd->daemon)
 		MHD_stop_daemon(httpd->daemon);
+	httpd_accept_end(httpd);
 	while (httpd->requests)
 		httpd_request_free(httpd->requests);
 	loop_timer_stop(&httpd->timer);

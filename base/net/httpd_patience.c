@@ -1,6 +1,4 @@
 /* A client that goes on sending, a byte at a time, is never idle: so a request must also be there in time. */
-#include <sys/socket.h>
-
 #include "base/mem.h"
 #include "base/net/httpd_private.h"
 
@@ -12,7 +10,7 @@ static void on_late(struct loop_timer *timer)
 
 	while ((connection = TAILQ_FIRST(&httpd->awaited)) && connection->due_ms <= now_ms) {
 		httpd_awaits_no_more(httpd, connection);
-		shutdown(connection->fd, SHUT_RDWR); /* microhttpd sees its end, and closes it */
+		httpd_connection_drop(httpd, connection);
 	}
 	if (connection)
 		loop_timer_at(timer, connection->due_ms);

@@ -7,13 +7,21 @@
 #include "base/buf.h"
 #include "base/net/httpd.h"
 
-/* What httpd.c (the server), httpd_request.c (the life of a request and its answer) and httpd_patience.c (how long a
- * request is waited for) share. */
+/* What httpd.c (the server), httpd_accept.c (who connects), httpd_request.c (the life of a request and its answer) and
+ * httpd_patience.c (how long a request is waited for) share. */
 
 TAILQ_HEAD(httpd_connections, httpd_connection);
 
+enum httpd_place {
+	HTTPD_SILENT,   /* connected, and has said nothing yet */
+	HTTPD_SPEAKING, /* waits for its turn to be given to microhttpd */
+	HTTPD_GIVEN,
+};
+
 struct httpd_connection {
 	TAILQ_ENTRY(httpd_connection) link; /* while awaited */
+	TAILQ_ENTRY(httpd_connection) turn; /* until given */
+	enum httpd_place place;
 	int fd;
 	struct httpd_tls *tls; /* that it was opened under; NULL: plain http */
 	int64_t due_ms;
@@ -26,6 +34,11 @@ struct httpd {
 	struct loop_io *io, *left_io;
 	int left_fd; /* epoll set of the suspended connections; -1: nobody wants to know */
 	struct loop_timer timer;
+	int listen_fd, silent_fd; /* silent_fd: epoll set of the silent */
+	struct loop_io *listen_io, *silent_io;
+	struct httpd_connections silent, speaking;
+	struct httpd_connection *giving; /* while microhttpd is taking it */
+	struct loop_timer feeding, listening;
 	struct httpd_request *requests;
 	struct httpd_tls *tls; /* of connections from now on; NULL: plain http */
 	char *client_ca;       /* PEM; NULL: clients need no certificate */
@@ -79,8 +92,18 @@ void httpd_request_gone(struct httpd_request *request);   /* takes it from the u
 void httpd_set_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
 		      struct MHD_Response *response);
 
-/* Numeric, of the connection's client; "" when it is not known. */
-void httpd_peer_text(char out[INET6_ADDRSTRLEN], struct MHD_Connection *connection);
+/* NULL: not known. */
+const struct sockaddr *httpd_address(struct MHD_Connection *connection);
+void httpd_peer_text(char out[INET6_ADDRSTRLEN], const struct sockaddr *address); /* numeric; "" when not known */
+void httpd_tell_refusal(struct httpd *httpd, enum httpd_refusal why, const struct sockaddr *peer);
+void httpd_run(struct httpd *httpd); /* whatever there is to do, now */
+
+void httpd_accept_prepare(struct httpd *httpd);
+int httpd_accept_init(struct httpd *httpd, struct error *err); /* begins; listen_fd is set */
+void httpd_accept_end(struct httpd *httpd);                    /* microhttpd has none any more */
+void httpd_connection_started(struct httpd *httpd, struct MHD_Connection *mhd, void **socket_context);
+void httpd_connection_closed(struct httpd *httpd, void **socket_context);
+void httpd_connection_drop(struct httpd *httpd, struct httpd_connection *connection);
 
 void httpd_patience_init(struct httpd *httpd, int64_t request_timeout_ms);
 void httpd_awaits(struct httpd *httpd, struct httpd_connection *connection); /* from now on */

@@ -27,11 +27,15 @@ void httpd_request_free(struct httpd_request *request)
 	free(request);
 }
 
-void httpd_peer_text(char out[INET6_ADDRSTRLEN], struct MHD_Connection *connection)
+const struct sockaddr *httpd_address(struct MHD_Connection *connection)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	const struct sockaddr *address = info ? info->client_addr : NULL;
 
+	return info ? info->client_addr : NULL;
+}
+
+void httpd_peer_text(char out[INET6_ADDRSTRLEN], const struct sockaddr *address)
+{
 	out[0] = '\0';
 	if (address && address->sa_family == AF_INET) {
 		const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)address;
@@ -57,7 +61,7 @@ struct httpd_request *httpd_request_new(struct httpd *httpd, struct MHD_Connecti
 	request->connection = connection;
 	request->method = method;
 	request->path = path;
-	httpd_peer_text(request->peer, connection);
+	httpd_peer_text(request->peer, httpd_address(connection));
 	buf_init(&request->body, httpd->body_max);
 	buf_init(&request->stream, STREAM_WAITING_MAX);
 	request->next = httpd->requests;

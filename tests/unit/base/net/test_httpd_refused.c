@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cmocka.h>
@@ -20,6 +21,26 @@ static struct loop *loop;
 static struct httpd *httpd;
 static struct buf heard;
 static unsigned handled;
+static int64_t request_timeout_ms;
+
+/* No descriptor is left, or as many as before. */
+static void starve(bool really)
+{
+	static rlim_t was;
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	if (really) {
+		int next = dup(0);
+
+		close(next);
+		was = limit.rlim_cur;
+		limit.rlim_cur = (rlim_t)next;
+	} else {
+		limit.rlim_cur = was;
+	}
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
 
 static void handle(void *aux, struct httpd_request *request)
 {
@@ -30,6 +51,10 @@ static void handle(void *aux, struct httpd_request *request)
 	(void)aux;
 	handled++;
 	httpd_body(request, &len);
+	if (strcmp(httpd_path(request), "/starve") == 0)
+		starve(true);
+	if (strcmp(httpd_path(request), "/feed") == 0)
+		starve(false);
 	snprintf(text, sizeof text, "%s header=%zu body=%zu %s", httpd_peer(request), header ? strlen(header) : 0, len,
 		 heard.data);
 	httpd_answer(request, 200, "text/plain", NULL, text, strlen(text));
@@ -48,6 +73,7 @@ static void start(const char *listen, void (*refused)(void *aux, enum httpd_refu
 					       .max_connections = CONNECTIONS_MAX,
 					       .connection_memory = 4096,
 					       .body_max = BODY_MAX,
+					       .request_timeout_ms = request_timeout_ms,
 					       .handle = handle,
 					       .refused = refused };
 	struct error err;
@@ -62,6 +88,7 @@ static void start(const char *listen, void (*refused)(void *aux, enum httpd_refu
 static int teardown(void **state)
 {
 	(void)state;
+	request_timeout_ms = 0;
 	httpd_free(httpd);
 	loop_free(loop);
 	buf_free(&heard);
@@ -185,6 +212,81 @@ static void test_it_is_told_each_time_that_the_limit_of_connections_is_reached(v
 	assert_string_equal(heard.data, "many;many;");
 }
 
+static void client_is_silent(unsigned port)
+{
+	int fds[CONNECTIONS_MAX];
+	char body[200];
+
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
+		fds[i] = child_dial(port);
+	int waits = child_dial(port);
+	close(fds[1]);
+	child_check(child_ask(waits, "/", body, sizeof body) == 200);
+	child_check(child_ask(fds[0], "/", body, sizeof body) == 200);
+}
+
+static void test_who_says_nothing_has_a_place_until_it_leaves(void **state)
+{
+	(void)state;
+	start("127.0.0.1:0", on_refused);
+	child_run(loop, httpd_port(httpd), client_is_silent);
+	assert_int_equal(handled, 2);
+}
+
+static void client_stays_silent(unsigned port)
+{
+	int fd = child_dial(port);
+	char byte;
+
+	child_check(read(fd, &byte, 1) == 0);
+}
+
+static void test_who_says_nothing_is_given_up(void **state)
+{
+	(void)state;
+	request_timeout_ms = 20;
+	start("127.0.0.1:0", on_refused);
+	child_run(loop, httpd_port(httpd), client_stays_silent);
+}
+
+static void client_keeps_silent(unsigned port)
+{
+	(void)port;
+	for (int i = 0; i < CONNECTIONS_MAX; i++)
+		child_dial(port);
+	/* Their end is seen together with ours. */
+}
+
+static void test_the_server_may_be_freed_with_some_who_said_nothing(void **state)
+{
+	(void)state;
+	start("127.0.0.1:0", on_refused);
+	child_run(loop, httpd_port(httpd), client_keeps_silent);
+}
+
+static void client_starves_the_server(unsigned port)
+{
+	int first = child_dial(port), second;
+	char body[200];
+
+	child_check(child_ask(first, "/starve", body, sizeof body) == 200);
+	second = child_dial(port);
+	child_say(second, "GET /second HTTP/1.1\r\nHost: x\r\n\r\n");
+	for (int i = 0; i < 10; i++)
+		child_check(child_ask(first, "/", body, sizeof body) == 200);
+	child_check(recv(second, body, 1, MSG_DONTWAIT) < 0);
+	child_check(child_ask(first, "/feed", body, sizeof body) == 200);
+	child_check(child_read_reply(second, body, sizeof body) == 200);
+}
+
+static void test_without_a_descriptor_left_the_others_are_served_and_the_next_one_later(void **state)
+{
+	(void)state;
+	start("127.0.0.1:0", on_refused);
+	child_run(loop, httpd_port(httpd), client_starves_the_server);
+	assert_int_equal(handled, 13);
+}
+
 static void client_is_named(unsigned port)
 {
 	char body[200];
@@ -209,6 +311,10 @@ int main(void)
 		promise(test_what_is_too_large_is_told),
 		promise(test_nobody_need_listen_to_it),
 		promise(test_it_is_told_each_time_that_the_limit_of_connections_is_reached),
+		promise(test_who_says_nothing_has_a_place_until_it_leaves),
+		promise(test_who_says_nothing_is_given_up),
+		promise(test_the_server_may_be_freed_with_some_who_said_nothing),
+		promise(test_without_a_descriptor_left_the_others_are_served_and_the_next_one_later),
 		promise(test_a_peer_on_a_socket_of_both_families_has_its_own_address),
 	};
 
