@@ -6,8 +6,8 @@
 #include "cni/plugin/attach.h"
 #include "tests/unit/base/net/raw_server.h"
 
-/* For tests of the client: a server that does on each connection what the test says, right or wrong, a node that asks it,
- * and what came of that. */
+/* For tests of the client: a server that does on each connection what the test says, right or wrong, a node that asks
+ * it, and what came of that. */
 
 #define ASKING_TOKEN "s3cr3t-t0k3n"
 /* What asked() is given. */
@@ -15,8 +15,9 @@
 	"{\"guid\":\"02:00:00:00:00:00:00:1a\",\"pkey\":\"0x5\","                                                      \
 	"\"memberships\":[{\"pkey\":\"0x5\",\"membership\":\"full\",\"index0\":false}]}"
 
-/* Longer than any test may take, so that what passes did not only run out of time; SHORT where it has to. */
-enum { ASKING_LONG_MS = 60 * 1000, ASKING_SHORT_MS = 300 };
+/* Longer than any test may take, so that what passes did not only run out of time; SHORT where it has to: enough for a
+ * few exchanges on a busy machine, less than the pauses between four. */
+enum { ASKING_LONG_MS = 60 * 1000, ASKING_SHORT_MS = 1500 };
 
 extern struct raw_server server;
 extern struct node_file node; /* set up for the server; a test may change it */

@@ -36,11 +36,17 @@ static void test_a_replica_that_does_not_lead_is_followed_by_another(void **stat
 	assert_int_equal(server.seen->connections, 2);
 }
 
+static void serve_follower(struct raw_peer *peer)
+{
+	raw_read_request(peer);
+	raw_answer(peer, 200, "{\"error\":{\"code\":\"NotLeader\",\"message\":\"x\",\"retry\":true}}");
+}
+
 static void test_when_nobody_leads_in_time_that_is_said(void **state)
 {
 	(void)state;
-	asking_serve(serve_leader_second);
-	node.timeout_ms = 200; /* less than the pause before the second */
+	asking_serve(serve_follower);
+	node.timeout_ms = ASKING_SHORT_MS;
 	ask_failed(CNI_TRY_AGAIN, "NotLeader", "ufmsync-leader");
 }
 
@@ -114,7 +120,7 @@ static void test_a_connection_that_ends_in_the_handshake_is_tried_for_a_while(vo
 	asking_serve_with(&(struct raw_server_options){ .serve = raw_reset });
 	node.connect_timeout_ms = ASKING_SHORT_MS;
 	ask_failed(CNI_TRY_AGAIN, "cannot be reached", "pods are ready");
-	assert_int_equal(server.seen->connections, 2);
+	assert_true(server.seen->connections >= 2);
 }
 
 static void test_a_service_that_nobody_reaches_is_named(void **state)
