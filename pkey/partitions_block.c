@@ -84,14 +84,17 @@ static char *without_block(const char *text, size_t *len, const struct block *bl
 static int check_claims(const struct partitions *foreign, const struct partitions_ours *ours, size_t n,
 			struct error *err)
 {
+	bool is_ours[PKEY_COUNT] = { false };
+
+	for (size_t i = 0; i < n; i++)
+		is_ours[ours[i].pkey.v] = true;
 	for (size_t i = 0; i < foreign->n; i++)
-		for (size_t j = 0; j < n; j++)
-			if (foreign->definitions[i].pkey == ours[j].pkey.v)
-				return error_set(err, ERROR_INVALID,
-						 "line %u: PKey 0x%04x is defined here, outside of our part, and a "
-						 "network asks for it; remove the definition, or keep the PKey out of "
-						 "UFM_PKEY_RANGE",
-						 foreign->definitions[i].line, ours[j].pkey.v);
+		if (is_ours[foreign->definitions[i].pkey])
+			return error_set(
+				err, ERROR_INVALID,
+				"line %u: PKey 0x%04x is defined here, outside of our part, and a network asks "
+				"for it; remove the definition, or keep the PKey out of UFM_PKEY_RANGE",
+				foreign->definitions[i].line, foreign->definitions[i].pkey);
 	return 0;
 }
 
