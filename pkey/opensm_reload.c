@@ -23,7 +23,7 @@
 
 enum {
 	CONSOLE_TRIES = 5,
-	CONSOLE_WAIT_MS = 1000, /* for each thing it says */
+	CONSOLE_WAIT_MS = 1000,
 	CONSOLE_PAUSE_MS = 200,
 	COMMAND_WAIT_MS = 30 * 1000,
 	SAID_MAX = 400, /* of a command's stderr, and of the console */
@@ -43,8 +43,8 @@ static bool parse_console(struct opensm_reload *reload, const char *text)
 {
 	const char *colon = strrchr(text, ':');
 
-	if (!colon || colon == text || !colon[1] || strspn(colon + 1, "0123456789") != strlen(colon + 1) ||
-	    strlen(colon + 1) > 5)
+	if (!colon || colon == text || strspn(colon + 1, "0123456789") != strlen(colon + 1) || strlen(colon + 1) > 5 ||
+	    strtoul(colon + 1, NULL, 10) < 1 || strtoul(colon + 1, NULL, 10) > UINT16_MAX)
 		return false;
 	bool brackets = *text == '[' && colon[-1] == ']';
 	reload->target = mem_dup_n(text + brackets, (size_t)(colon - text) - 2 * brackets);
@@ -113,7 +113,8 @@ static bool is_opensm(pid_t pid)
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
 	read_small(path, stat, sizeof stat);
 	const char *name = strchr(stat, '('), *end = strrchr(stat, ')');
-	return name && end && strncmp(name, "(opensm)", 8) == 0 && strlen(end) > 2 && end[2] != 'Z' && end[2] != 'X';
+	return name && end && end - name == 7 && memcmp(name, "(opensm)", 8) == 0 && strlen(end) > 2 && end[2] != 'Z' &&
+	       end[2] != 'X';
 }
 
 /* The descriptor holds on to the process: its number cannot become another's between look and signal. */
@@ -180,7 +181,7 @@ static int hang_up_by_file(const char *path, struct error *err)
 
 /* --- the console --- */
 
-static int connect_console(const struct opensm_reload *reload, struct error *err)
+static int connect_console(const struct opensm_reload *reload, int64_t wait_ms, struct error *err)
 {
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *found = NULL;
 	int fd = -1, wrong = getaddrinfo(reload->target, reload->port, &hints, &found);
@@ -195,7 +196,7 @@ static int connect_console(const struct opensm_reload *reload, struct error *err
 		int failure = 0;
 		socklen_t size = sizeof failure;
 		bool connected = connect(fd, at->ai_addr, at->ai_addrlen) == 0 ||
-				 (errno == EINPROGRESS && poll(&ready, 1, CONSOLE_WAIT_MS) == 1 &&
+				 (errno == EINPROGRESS && poll(&ready, 1, (int)wait_ms) == 1 &&
 				  getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) == 0 && failure == 0);
 		if (!connected) {
 			close(fd);
@@ -209,11 +210,11 @@ static int connect_console(const struct opensm_reload *reload, struct error *err
 }
 
 /* Reads until it says one of two things; which, or 0 when it says neither in time. */
-static int listen_for(int fd, const char *one, const char *other)
+static int listen_for(int fd, int64_t wait_ms, const char *one, const char *other)
 {
 	char said[SAID_MAX * 4] = "";
 	size_t len = 0;
-	int64_t deadline = now_ms() + CONSOLE_WAIT_MS, left;
+	int64_t deadline = now_ms() + wait_ms, left;
 
 	while ((left = deadline - now_ms()) > 0 && len + 1 < sizeof said) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
@@ -236,18 +237,19 @@ static int resweep(const struct opensm_reload *reload, struct error *err)
 {
 	static const char prompt[] = "OpenSM $", busy[] = "already in use", words[] = "resweep heavy\n",
 			  quit[] = "quit\n";
-	int fd = connect_console(reload, err);
+	int64_t wait_ms = reload->wait_ms ? reload->wait_ms : CONSOLE_WAIT_MS;
+	int fd = connect_console(reload, wait_ms, err);
 
 	if (fd < 0)
 		return -1;
 	int result = 0;
-	switch (listen_for(fd, busy, prompt)) {
+	switch (listen_for(fd, wait_ms, busy, prompt)) {
 	case 1:
 		result = error_set(err, ERROR_RETRY, "OpenSM's console is in use by somebody else");
 		break;
 	case 2:
 		/* The next prompt says that it was taken. */
-		if (send(fd, words, sizeof words - 1, MSG_NOSIGNAL) < 0 || listen_for(fd, prompt, "\1") != 1)
+		if (send(fd, words, sizeof words - 1, MSG_NOSIGNAL) < 0 || listen_for(fd, wait_ms, prompt, "\1") != 1)
 			result = error_set(err, ERROR_RETRY, "OpenSM's console does not take the command");
 		else
 			(void)!send(fd, quit, sizeof quit - 1, MSG_NOSIGNAL);
@@ -294,12 +296,13 @@ static void hear(int fd, char said[SAID_MAX], int64_t deadline)
 		said[--len] = '\0';
 }
 
+/* The whole group: what a script has started ends with it. */
 static int reap(pid_t child, int64_t deadline, int *status)
 {
 	while (waitpid(child, status, WNOHANG) == 0) {
 		struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
 		if (now_ms() > deadline) {
-			kill(child, SIGKILL);
+			kill(-child, SIGKILL);
 			waitpid(child, status, 0);
 			return -1;
 		}
@@ -308,25 +311,43 @@ static int reap(pid_t child, int64_t deadline, int *status)
 	return 0;
 }
 
+/* Signals as a shell would have them: this one's thread blocks or ignores some. */
+static void ordinary_signals(posix_spawnattr_t *attributes)
+{
+	sigset_t none, pipe;
+
+	sigemptyset(&none);
+	sigemptyset(&pipe);
+	sigaddset(&pipe, SIGPIPE);
+	posix_spawnattr_setsigmask(attributes, &none);
+	posix_spawnattr_setsigdefault(attributes, &pipe);
+	posix_spawnattr_setpgroup(attributes, 0);
+	posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+}
+
 static int start_command(const char *path, int err_fd, pid_t *child)
 {
 	char *argv[] = { (char *)(uintptr_t)path, NULL };
 	/* Our own environment holds credentials. */
 	char *environment[] = { (char *)(uintptr_t) "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
 
 	posix_spawn_file_actions_init(&actions);
 	posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
 	posix_spawn_file_actions_adddup2(&actions, err_fd, 2);
-	int result = posix_spawn(child, path, &actions, NULL, argv, environment);
+	posix_spawnattr_init(&attributes);
+	ordinary_signals(&attributes);
+	int result = posix_spawn(child, path, &actions, &attributes, argv, environment);
+	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&actions);
 	return result;
 }
 
-static int run_command(const char *path, struct error *err)
+static int run_command(const char *path, int64_t wait_ms, struct error *err)
 {
-	int64_t deadline = now_ms() + COMMAND_WAIT_MS;
+	int64_t deadline = now_ms() + wait_ms;
 	char said[SAID_MAX] = "";
 	int pipe_fds[2], status = 0;
 	pid_t child;
@@ -343,7 +364,7 @@ static int run_command(const char *path, struct error *err)
 	hear(pipe_fds[0], said, deadline);
 	close(pipe_fds[0]);
 	if (reap(child, deadline, &status) < 0)
-		return error_set(err, ERROR_RETRY, "%s did not end within %d s", path, COMMAND_WAIT_MS / 1000);
+		return error_set(err, ERROR_RETRY, "%s did not end within %.3g s", path, (double)wait_ms / 1000);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	utf8_one_line(said);
@@ -364,7 +385,7 @@ int opensm_reload_now(const struct opensm_reload *reload, struct fabric *fabric,
 		return fabric ? fabric_trap(fabric, err)
 			      : error_set(err, ERROR_GONE, "no InfiniBand port to send a trap from");
 	case OPENSM_RELOAD_COMMAND:
-		return run_command(reload->target, err);
+		return run_command(reload->target, reload->wait_ms ? reload->wait_ms : COMMAND_WAIT_MS, err);
 	}
 	return error_set(err, ERROR_INVALID, "no such way to reload");
 }

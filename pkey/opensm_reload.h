@@ -1,5 +1,7 @@
 #pragma once
 
+#include <stdint.h>
+
 #include "base/error.h"
 
 /* How OpenSM is told to read its partitions anew (OPENSM_RELOAD).  Blocking, bounded: for the loop's worker pool.
@@ -8,7 +10,8 @@
  *	pidfile:PATH       SIGHUP to the process whose number stands there, if it is an opensm
  *	console:HOST:PORT  "resweep heavy" on OpenSM's console (one client at a time: tried again when busy)
  *	trap               a trap to the subnet manager: any node with a port will do
- *	command:PATH       runs it, without arguments; status 0 is success; its stderr becomes the error */
+ *	command:PATH       runs it, without arguments; status 0 is success; its stderr becomes the error; when it takes too
+ *	                   long it is killed with all that it started in its process group */
 enum opensm_reload_way {
 	OPENSM_RELOAD_PROCESS,
 	OPENSM_RELOAD_PIDFILE,
@@ -21,6 +24,8 @@ struct opensm_reload {
 	enum opensm_reload_way way;
 	char *target; /* owned: PATH or HOST; NULL */
 	char *port;   /* owned: of the console */
+	/* For each thing that the console says, and for the whole of a command; 0: 1 s, and 30 s. */
+	int64_t wait_ms;
 };
 
 /* ERROR_INVALID names the text and what is accepted. */
