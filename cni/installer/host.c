@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
 
-enum { CHUNK = 64 * 1024, PERMISSIONS = 07777, FOLDER_MODE = 0700, FIRST_MODE = 0600 };
+enum { CHUNK = 64 * 1024, PERMISSIONS = 07777, FOLDER_MODE = 0700, FIRST_MODE = 0600, LOCK_TRIES = 100 };
 
 struct host_folder {
 	int fd;
@@ -39,13 +40,19 @@ void host_folder_close(struct host_folder *folder)
 	free(folder);
 }
 
+/* Whoever has it is done in a moment, unless it hangs; waiting for that without an end would make two that hang. */
 static int lock_folder(const struct host_folder *folder, struct error *err)
 {
-	if (flock(folder->fd, LOCK_EX | LOCK_NB) == 0)
-		return 0;
-	if (errno == EWOULDBLOCK)
-		return error_set(err, ERROR_RETRY, "%s: another installer is at work there", folder->path);
-	return error_set_errno(err, "lock %s", folder->path);
+	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
+
+	for (int i = 0; i < LOCK_TRIES; i++) {
+		if (flock(folder->fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return error_set_errno(err, "lock %s", folder->path);
+		nanosleep(&pause, NULL);
+	}
+	return error_set(err, ERROR_RETRY, "%s: another installer is at work there", folder->path);
 }
 
 int host_folder_open(struct host_folder **ret, const char *path, bool lock, struct error *err)
@@ -280,19 +287,31 @@ static int fill(int fd, const struct host_file *file)
 	return fchmod(fd, file->mode) < 0 || write_full(fd, file->bytes, file->len) < 0 || fsync(fd) < 0 ? -1 : 0;
 }
 
-static int put(const struct host_folder *folder, const struct host_file *file, const char *temporary, struct error *err)
+static int create(const struct host_folder *folder, const char *temporary, struct error *err)
 {
 	int fd = openat(folder->fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FIRST_MODE);
 
+	return fd >= 0 ? fd : error_set_errno(err, "create %s/%s", folder->path, temporary);
+}
+
+static int take_place(const struct host_folder *folder, const char *temporary, const char *name, struct error *err)
+{
+	if (renameat(folder->fd, temporary, folder->fd, name) == 0)
+		return 0;
+	return error_set_errno(err, "put %s/%s in its place", folder->path, name);
+}
+
+static int put(const struct host_folder *folder, const struct host_file *file, const char *temporary, struct error *err)
+{
+	int fd = create(folder, temporary, err);
+
 	if (fd < 0)
-		return error_set_errno(err, "create %s/%s", folder->path, temporary);
+		return -1;
 	int outcome = fill(fd, file);
 	if (outcome < 0)
 		error_set_errno(err, "write %s/%s", folder->path, temporary);
 	close(fd);
-	if (outcome == 0 && renameat(folder->fd, temporary, folder->fd, file->name) < 0)
-		outcome = error_set_errno(err, "put %s/%s in its place", folder->path, file->name);
-	if (outcome < 0) {
+	if (outcome < 0 || take_place(folder, temporary, file->name, err) < 0) {
 		unlinkat(folder->fd, temporary, 0);
 		return -1;
 	}
@@ -333,4 +352,39 @@ int host_file_remove(const struct host_folder *folder, const char *name, bool *r
 	if (remove_name(folder, temporary, &left_over, err) < 0 || remove_name(folder, name, removed, err) < 0)
 		return -1;
 	return 0;
+}
+
+/* --- holding ---------------------------------------------------------------------------------------------------- */
+
+int host_file_hold(const struct host_folder *folder, const char *name, struct error *err)
+{
+	char temporary[NAME_MAX + 1];
+	bool left_over;
+
+	temporary_name(temporary, name);
+	if (remove_name(folder, temporary, &left_over, err) < 0)
+		return -1;
+	int fd = create(folder, temporary, err);
+	if (fd < 0)
+		return -1;
+	/* Locked before it has its name: whoever finds it there finds it held. */
+	int outcome = flock(fd, LOCK_EX | LOCK_NB);
+	if (outcome < 0)
+		error_set_errno(err, "lock %s/%s", folder->path, temporary);
+	if (outcome < 0 || take_place(folder, temporary, name, err) < 0) {
+		unlinkat(folder->fd, temporary, 0);
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+bool host_file_held(const struct host_folder *folder, const char *name)
+{
+	int fd = openat(folder->fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	bool held = fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0;
+
+	if (fd >= 0)
+		close(fd);
+	return held;
 }

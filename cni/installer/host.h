@@ -14,7 +14,8 @@
  * elsewhere.  What an earlier, killed process left beside a file is removed on the way. */
 struct host_folder;
 
-/* `path` must exist.  Locked: ERROR_RETRY while another process holds it; not locked, it is only looked at. */
+/* `path` must exist.  Locked: ERROR_RETRY when another process holds it for more than a second or two; not locked, it is
+ * only looked at. */
 int host_folder_open(struct host_folder **ret, const char *path, bool lock, struct error *err);
 /* The folder `name` in it, ours alone (0700), not a link.  Locked: made when it is not there; otherwise *ret is NULL
  * then. */
@@ -52,6 +53,11 @@ int host_file_remove(const struct host_folder *folder, const char *name, bool *r
 /* The empty folder `name`.  *removed: false when it is not there, or not empty. */
 int host_folder_remove(const struct host_folder *in, const char *name, bool *removed, struct error *err);
 bool host_exists(const struct host_folder *folder, const char *name);
+
+/* A new, empty file in the place of `name`, locked as long as the descriptor is open (or its process lives); or -1. */
+int host_file_hold(const struct host_folder *folder, const char *name, struct error *err);
+/* Somebody alive holds the file that is there. */
+bool host_file_held(const struct host_folder *folder, const char *name);
 
 /* A whole regular file of at most `max` bytes (links are followed: a mounted volume has them); a NUL stands behind it.
  * To be freed, a secret wiped before. */

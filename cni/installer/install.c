@@ -9,8 +9,9 @@
 #include "cni/installer/node_text.h"
 #include "cni/installer/resolve.h"
 #include "cni/installer/source.h"
+#include "cni/installer/turn.h"
 
-enum step { STEP_TOKEN, STEP_CA, STEP_RESOLVE, STEP_CONF, STEP_PLUGIN, STEP_COUNT };
+enum step { STEP_TURN, STEP_TOKEN, STEP_CA, STEP_RESOLVE, STEP_CONF, STEP_PLUGIN, STEP_COUNT };
 
 struct installer {
 	const struct options *options;
@@ -20,7 +21,8 @@ struct installer {
 	/* The plugin as it was last found, or put, right: it is read again only when one of the two shows a change. */
 	bool plugin_right;
 	struct host_stamp plugin_here, plugin_there;
-	bool all_right;
+	struct turn *turn;
+	bool stands_back, all_right;
 	struct log_limit limits[STEP_COUNT];
 };
 
@@ -29,6 +31,7 @@ struct installer *installer_new(const struct options *options)
 	struct installer *installer = mem_alloc(sizeof *installer);
 
 	installer->options = options;
+	installer->turn = turn_new();
 	return installer;
 }
 
@@ -36,6 +39,7 @@ void installer_free(struct installer *installer)
 {
 	if (!installer)
 		return;
+	turn_free(installer->turn);
 	free(installer->address);
 	free(installer);
 }
@@ -201,14 +205,14 @@ static int remove_file(const struct host_folder *folder, const char *name, struc
 
 static int remove_ours(const struct options *options, struct error *err)
 {
+	static const char *const names[] = { NODE_TEXT_TOKEN, NODE_TEXT_CA, NODE_CONF, TURN_FILE };
 	struct host_folder *ours;
+	int outcome = 0;
 
 	if (node_open_ours(&ours, options, true, err) < 0)
 		return -1;
-	int outcome = remove_file(ours, NODE_TEXT_TOKEN, err) < 0 || remove_file(ours, NODE_TEXT_CA, err) < 0 ||
-				      remove_file(ours, NODE_CONF, err) < 0
-			      ? -1
-			      : 0;
+	for (size_t i = 0; i < array_length(names) && outcome == 0; i++)
+		outcome = remove_file(ours, names[i], err);
 	host_folder_close(ours);
 	return outcome;
 }
@@ -250,15 +254,44 @@ static bool done(struct installer *installer, enum step step, int outcome, const
 	return outcome == 0;
 }
 
+static int take_turn(struct installer *installer, bool *ours, struct error *err)
+{
+	struct host_folder *folder;
+
+	if (node_open_ours(&folder, installer->options, true, err) < 0)
+		return -1;
+	int outcome = turn_take(installer->turn, folder, ours, err);
+	host_folder_close(folder);
+	return outcome;
+}
+
+/* False: a newer one is at work; nothing is ours to do, and nothing is wrong with that. */
+static bool is_our_turn(struct installer *installer, bool *well)
+{
+	struct error err = { 0 };
+	bool ours = true; /* where that cannot be told, what follows cannot be written either, and says why */
+
+	*well &= done(installer, STEP_TURN, take_turn(installer, &ours, &err), &err);
+	if (!ours && !installer->stands_back)
+		log_say(LOG_INFO, "STANDING_BACK", NULL, "an installer that was started later is at work on this node");
+	installer->stands_back = !ours;
+	return ours;
+}
+
 static bool pass_put(struct installer *installer, int64_t now_ms)
 {
 	const struct options *options = installer->options;
 	struct error err = { 0 };
-	/* The token first: nothing here is as short-lived, and a name server may take its time. */
-	bool well = done(installer, STEP_TOKEN, put_token(options, &err), &err);
+	bool well = true;
 
+	if (!is_our_turn(installer, &well))
+		return well;
+	/* The token first: nothing here is as short-lived, and a name server may take its time. */
+	well &= done(installer, STEP_TOKEN, put_token(options, &err), &err);
 	well &= done(installer, STEP_CA, put_ca(options, &err), &err);
 	find_address(installer, now_ms);
+	if (!is_our_turn(installer, &well))
+		return well;
 	well &= installer->address && done(installer, STEP_CONF, put_conf(installer, &err), &err);
 	/* The plugin last: with it the first pod may come. */
 	well &= done(installer, STEP_PLUGIN, put_plugin(installer, &err), &err);
@@ -279,9 +312,11 @@ bool installer_pass(struct installer *installer, int64_t now_ms)
 	bool remove = installer->options->remove;
 	bool well = remove ? pass_remove(installer) : pass_put(installer, now_ms);
 
-	if (well && !installer->all_right)
+	bool all_right = well && !installer->stands_back;
+
+	if (all_right && !installer->all_right)
 		log_say(LOG_INFO, "NODE_RIGHT", NULL, "%s",
 			remove ? "nothing of ours is on the node" : "the node has everything that the plugin needs");
-	installer->all_right = well;
+	installer->all_right = all_right;
 	return well;
 }

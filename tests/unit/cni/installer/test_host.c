@@ -15,6 +15,7 @@
 
 #include "base/mem.h"
 #include "cni/installer/host.h"
+#include "cni/installer/turn.h"
 
 static char dir[64];
 static struct host_folder *folder;
@@ -192,6 +193,31 @@ static void test_a_folder_is_one_process_at_a_time(void **state)
 	assert_non_null(strstr(err.text, "/none"));
 }
 
+static void test_a_file_is_held_until_it_is_let_go_or_replaced(void **state)
+{
+	struct turn *older = turn_new(), *newer = turn_new();
+	bool ours;
+	(void)state;
+	assert_false(host_file_held(folder, TURN_FILE));
+	assert_int_equal(turn_take(older, folder, &ours, &err), 0);
+	assert_true(ours);
+	assert_true(host_file_held(folder, TURN_FILE));
+	assert_int_equal(mode_of(TURN_FILE), 0600);
+	assert_int_equal(turn_take(newer, folder, &ours, &err), 0);
+	assert_true(ours);
+	assert_int_equal(turn_take(older, folder, &ours, &err), 0);
+	assert_false(ours);
+	turn_free(newer);
+	assert_int_equal(turn_take(older, folder, &ours, &err), 0);
+	assert_true(ours);
+	assert_int_equal(unlink(in_dir(TURN_FILE)), 0);
+	assert_int_equal(turn_take(older, folder, &ours, &err), 0);
+	assert_true(ours);
+	assert_true(host_file_held(folder, TURN_FILE));
+	turn_free(older);
+	assert_false(host_file_held(folder, TURN_FILE));
+}
+
 static void test_our_folder_is_ours_alone_and_no_link(void **state)
 {
 	struct host_folder *inner;
@@ -279,6 +305,7 @@ int main(void)
 		TEST(test_what_a_killed_process_left_is_removed_even_when_nothing_changed),
 		TEST(test_a_failure_names_the_path_and_leaves_nothing_beside),
 		TEST(test_a_folder_is_one_process_at_a_time),
+		TEST(test_a_file_is_held_until_it_is_let_go_or_replaced),
 		TEST(test_our_folder_is_ours_alone_and_no_link),
 		TEST(test_only_an_empty_folder_is_removed),
 		TEST(test_reading_takes_regular_files_up_to_a_size),

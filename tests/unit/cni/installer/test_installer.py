@@ -14,12 +14,13 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 INSTALLER = ""
 TOKEN, TOKEN2 = "eyJhbGciOi.first-4711.sig", "eyJhbGciOi.second-4712.sig"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
-OURS = ("token", "ca.crt", "ufmsync.conf")
+OURS = ("token", "ca.crt", "ufmsync.conf", ".turn")
 
 
 def write(path, content, mode=0o644):
@@ -45,18 +46,27 @@ class Running:
         self.logs = logs
 
     def until(self, wanted):
-        for line in self.process.stderr:
-            self.logs.append(line)
-            message = json.loads(line)
-            if message["id"] == wanted:
-                return message
-        raise AssertionError("it ended without saying " + wanted)
+        watch = threading.Timer(30, self.process.kill)  # what it never says must not hold the test for ever
+        watch.start()
+        try:
+            for line in self.process.stderr:
+                self.logs.append(line)
+                message = json.loads(line)
+                if message["id"] == wanted:
+                    return message
+        finally:
+            watch.cancel()
+        raise AssertionError("it did not say %s:\n%s" % (wanted, "".join(self.logs)))
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
         self.logs.append(self.process.stderr.read())
-        self.process.stderr.close()
         return self.process.wait(30)
+
+    def clean(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
 
 
 class Node(unittest.TestCase):
@@ -109,8 +119,7 @@ class Node(unittest.TestCase):
 
     def start(self, *words, **more):
         running = Running(self.argv(*words, **more), self.logs)
-        self.addCleanup(running.process.wait)
-        self.addCleanup(running.process.kill)
+        self.addCleanup(running.clean)
         return running
 
     def conf(self):
@@ -141,7 +150,7 @@ class Installs(Node):
             shutil.rmtree(self.folder)
 
     def test_what_is_right_already_is_left_alone(self):
-        files = [self.installed] + [os.path.join(self.folder, name) for name in OURS]
+        files = [self.installed] + [os.path.join(self.folder, name) for name in OURS if name != ".turn"]
         self.run_one("--once")
         before = [os.stat(path).st_ino for path in files]
         said = self.run_one("--once")
@@ -172,7 +181,7 @@ class Installs(Node):
         os.chmod(os.path.join(self.folder, "token"), 0o644)
         installer.until("NODE_TOKEN")
         self.assertEqual(mode(os.path.join(self.folder, "token")), 0o600)
-        shutil.rmtree(self.folder)
+        os.rename(self.folder, self.path("away"))
         installer.until("NODE_FILE")
         self.assertEqual(installer.end(), 0)
         self.run_one("--check")
@@ -202,6 +211,41 @@ class Installs(Node):
         os.symlink(self.path("image/plugin"), self.path("bin/next"))
         os.rename(self.path("bin/next"), self.installed)
         self.assertIn("ufmsync on the node", self.run_one("--check", code=1))
+
+
+class Updates(Node):
+    """A DaemonSet's update with maxSurge: for a while there are two on one node, each with a token of its own."""
+
+    def older_and_newer(self):
+        older = self.start()
+        older.until("NODE_RIGHT")
+        write(self.path("newer-token"), TOKEN2)
+        newer = self.start("--token=" + self.path("newer-token"))
+        newer.until("NODE_RIGHT")
+        return older, newer
+
+    def test_the_newer_one_works_and_the_older_one_stands_back(self):
+        older, newer = self.older_and_newer()
+        self.assertEqual(self.token(), TOKEN2)
+        older.until("STANDING_BACK")
+        os.remove(os.path.join(self.folder, "token"))
+        newer.until("NODE_TOKEN")
+        self.assertEqual(self.token(), TOKEN2)
+        self.assertEqual(older.end(), 0)
+        self.assertNotIn("NODE_TOKEN", self.logs[-1])
+        self.run_one("--check", "--token=" + self.path("newer-token"))
+        self.assertEqual(newer.end(), 0)
+
+    def test_the_older_one_goes_on_however_the_newer_one_ends(self):
+        for end in (lambda process: process.terminate(), lambda process: process.kill()):
+            older, newer = self.older_and_newer()
+            older.until("STANDING_BACK")
+            end(newer.process)
+            newer.process.wait()
+            older.until("NODE_TOKEN")
+            older.until("NODE_RIGHT")
+            self.assertEqual(self.token(), TOKEN)
+            self.assertEqual(older.end(), 0)
 
 
 class Fails(Node):
@@ -413,7 +457,7 @@ class Resolves(Node):
     def test_without_any_address_there_is_no_node_file_but_everything_else(self):
         said = self.run_one("--once", code=1)
         self.assertIn("no node file can be written", said)
-        self.assertEqual((sorted(os.listdir(self.folder)), self.token()), (["ca.crt", "token"], TOKEN))
+        self.assertEqual((sorted(os.listdir(self.folder)), self.token()), ([".turn", "ca.crt", "token"], TOKEN))
         self.assertTrue(os.path.exists(self.installed))
 
     def test_sigterm_ends_it_while_a_name_server_is_silent(self):
