@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "cni/plugin/attach.h"
@@ -85,13 +86,20 @@ static bool pause_for(const struct call *call, int64_t ms)
 	return true;
 }
 
-/* After an answer that another try may better: in growing steps, since many nodes may do the same. */
+/* Up to a quarter more, another one for each process: those who were turned away together shall not come back
+ * together. */
+static int64_t spread(int64_t ms)
+{
+	return ms + (int64_t)getpid() * 7919 % (ms / 4 + 1);
+}
+
+/* After an answer that another try may better: in growing steps. */
 static bool pause_longer(struct call *call)
 {
 	int64_t ms = call->pause_ms;
 
 	call->pause_ms = ms * 2 < PAUSE_MOST_MS ? ms * 2 : PAUSE_MOST_MS;
-	return pause_for(call, ms);
+	return pause_for(call, spread(ms));
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -145,7 +153,7 @@ static bool pause_as_told(const struct call *call, const struct http_answer *ans
 {
 	if ((answer->status != 429 && answer->status != 503) || answer->retry_after_ms < 0)
 		return false;
-	return pause_for(call, answer->retry_after_ms > PAUSE_MS ? answer->retry_after_ms : PAUSE_MS);
+	return pause_for(call, spread(answer->retry_after_ms > PAUSE_MS ? answer->retry_after_ms : PAUSE_MS));
 }
 
 /* --- the two questions --- */

@@ -133,6 +133,20 @@ static void test_a_certificate_for_an_address_is_accepted_for_it_alone(void **st
 	assert_int_equal(server.seen->requests, 1);
 }
 
+/* As `openssl req -x509` makes one. */
+static void test_a_certificate_signed_by_itself_may_be_its_own_ca(void **state)
+{
+	struct cert own;
+
+	(void)state;
+	cert_make(&own, &(struct cert_spec){ .common_name = "x", .names = "DNS:ufmsync.kube-system.svc" });
+	asking_serve_with(&(struct raw_server_options){ .serve = serve_given, .tls = &own });
+	ask_failed(CNI_SERVICE_BROKEN, "does not verify: self", "/etc/u/ca.crt");
+	free(node.ca);
+	node.ca = mem_dup(own.cert);
+	asked();
+}
+
 static void test_an_expired_certificate_is_refused(void **state)
 {
 	struct cert old;
@@ -319,6 +333,7 @@ int main(void)
 		TEST(test_a_certificate_for_another_name_is_refused),
 		TEST(test_a_common_name_alone_names_nothing_beside_others),
 		TEST(test_a_certificate_for_an_address_is_accepted_for_it_alone),
+		TEST(test_a_certificate_signed_by_itself_may_be_its_own_ca),
 		TEST(test_an_expired_certificate_is_refused),
 		TEST(test_a_ca_file_with_no_certificate_inside_is_the_installers),
 		TEST(test_each_certificate_of_the_ca_file_is_trusted),
