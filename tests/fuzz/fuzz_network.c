@@ -14,7 +14,7 @@ static void check_network(const struct network *network)
 	struct pkey again;
 
 	assert((network->kind == NETWORK_UNREADABLE) == (network->problem != NULL));
-	assert(network->config_name);
+	assert(network->config_name && network->uid);
 	assert((network->has_pkey == NETWORK_PKEY_NONE) == (network->pkey_text == NULL));
 	if (network->has_pkey == NETWORK_PKEY_VALID)
 		assert(network->kind == NETWORK_IB && pkey_parse(&again, network->pkey_text) &&

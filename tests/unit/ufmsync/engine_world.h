@@ -50,6 +50,7 @@ struct world {
 	bool hold_writes, hold_lists, hold_patches;
 	enum error_kind write_error; /* next writes fail so (ERROR_NONE: they do not) ... */
 	bool applied;                /* ... though they were applied */
+	bool late;                   /* writes are accepted, and not done */
 	struct guid bad_guid;        /* a write that holds it is refused */
 	enum engine_patched patch_answer;
 	bool blind;      /* the watch of pods shows nothing */

@@ -358,6 +358,21 @@ static void test_the_pkey_of_an_awaited_pod_is_served_next_but_once_a_round(void
 	world_free(world);
 }
 
+static void test_what_is_queued_for_an_awaited_pod_makes_its_pkey_the_next(void **state)
+{
+	(void)state;
+	struct world *world = busy_world();
+	pods_on_three_pkeys(world);
+	world_pod(world, "a/late", "later");
+	world_run(world);
+	assert_true(world_await(world, "a/late"));
+	world_network(world, "a/later", IB("0x8"));
+	world_write_answer(world, ERROR_NONE, true);
+	assert_int_equal(world->writes[0].class.pkey.v, 8);
+	assert_true(written_is(world, 0, "a/late"));
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -375,6 +390,7 @@ int main(void)
 		cmocka_unit_test(test_who_asks_first_goes_first),
 		cmocka_unit_test(test_the_search_for_a_bad_guid_goes_on_in_order),
 		cmocka_unit_test(test_the_pkey_of_an_awaited_pod_is_served_next_but_once_a_round),
+		cmocka_unit_test(test_what_is_queued_for_an_awaited_pod_makes_its_pkey_the_next),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

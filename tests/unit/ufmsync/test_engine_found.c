@@ -60,6 +60,38 @@ static void test_a_pod_that_is_found_is_read_until_the_watch_shows_it(void **sta
 	world_free(world);
 }
 
+static void test_what_the_watch_has_shown_is_the_watchs_to_end(void **state)
+{
+	(void)state;
+	struct world *world = with_hidden_pod(false);
+	world_found(world, "a/p");
+	world->blind = false;
+	world_annotate(world, "a/p", "x", "y");
+	world_run(world);
+	/* A follower believes the next list, and reads nothing. */
+	engine_pods_begin(world->engine, world->now);
+	engine_pods_end(world->engine, world->now);
+	world_run(world);
+	assert_null(engine_pod_node(world->engine, "uid-p"));
+	world_expect(world, "");
+	world_free(world);
+}
+
+static void test_a_patch_under_way_puts_the_reading_off_and_no_more(void **state)
+{
+	(void)state;
+	struct world *world = with_hidden_pod(true);
+	world->hold_patches = true;
+	world_found(world, "a/p");
+	world_pass(world, 15000);
+	assert_int_equal(world->n_patches, 1);
+	assert_false(world_said(world, "READ"));
+	world_forget(world);
+	world_patch_answer(world, ENGINE_PATCHED);
+	world_expect(world, "READ a/p\n");
+	world_free(world);
+}
+
 static void found_and_gone(bool leads)
 {
 	struct world *world = with_hidden_pod(leads);
@@ -214,6 +246,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_pod_that_is_found_is_served),
 		cmocka_unit_test(test_a_pod_that_is_found_is_read_until_the_watch_shows_it),
+		cmocka_unit_test(test_what_the_watch_has_shown_is_the_watchs_to_end),
+		cmocka_unit_test(test_a_patch_under_way_puts_the_reading_off_and_no_more),
 		cmocka_unit_test(test_a_pod_that_was_gone_by_then_is_forgotten),
 		cmocka_unit_test(test_a_follower_forgets_it_too),
 		cmocka_unit_test(test_a_read_that_fails_says_nothing_and_is_repeated),

@@ -234,10 +234,37 @@ static void test_leaving_without_pkey_goes_straight_to_rest(void **state)
 	world_free(world);
 }
 
+/* The list that shows that it has left may show the first leave's doing, and the second one lands on the next owner. */
+static void test_what_had_to_leave_twice_rests_until_both_have_landed(void **state)
+{
+	(void)state;
+	struct world *world = world_new();
+	world->options.rest_ms = world->options.rest_early_ms = 1000;
+	world->options.last.v = world->options.first.v;
+	world_start(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_pod(world, "a/p", "ib");
+	world_pass(world, 3000); /* a small pool rests at the start */
+	world->late = true;
+	world_pod_delete(world, "a/p", WORLD_ENDED);
+	world_pass(world, 4000);
+	world->late = false;
+	for (int i = 0; i < 200 && world_state(world, "a/p", 0) != ATTACHMENT_RESTING; i++)
+		world_pass(world, 100);
+	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_RESTING);
+	world_pod(world, "a/q", "ib");
+	world_pass(world, world->options.write_timeout_ms - 1000);
+	assert_int_equal(world_guid(world, "a/q", 0), 0);
+	world_pass(world, 5000);
+	assert_int_equal(world_guid(world, "a/q", 0), GUID_1);
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_deleted_pod_leaves_and_its_guid_rests),
+		cmocka_unit_test(test_what_had_to_leave_twice_rests_until_both_have_landed),
 		cmocka_unit_test(test_a_terminating_pod_keeps_everything),
 		cmocka_unit_test(test_a_finished_pod_leaves),
 		cmocka_unit_test(test_a_pod_that_left_the_watch_unclearly_is_read),

@@ -216,10 +216,39 @@ static void test_removals_wait_for_everything_else(void **state)
 	world_free(world);
 }
 
+static void test_an_orphan_that_was_removed_twice_rests_until_both_have_landed(void **state)
+{
+	(void)state;
+	struct world *world = world_new();
+	char wish[64], guid[GUID_TEXT_MAX];
+	world->options.rest_ms = world->options.rest_early_ms = 1000;
+	world_member_set(world, 5, GUID_1 + STRANGER, true);
+	world_engine(world);
+	world_tell(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_lead(world, true);
+	world->late = true;
+	world_pass(world, 130000);
+	assert_true(world_said(world, "LEAVE"));
+	world->late = false;
+	for (int i = 0; i < 1000 && world_is_member(world, 5, GUID_1 + STRANGER); i++)
+		world_pass(world, 100);
+	assert_false(world_is_member(world, 5, GUID_1 + STRANGER));
+	snprintf(wish, sizeof wish, "[{\"name\":\"ib\",\"infiniband-guid\":\"%s\"}]",
+		 guid_format(guid, (struct guid){ GUID_1 + STRANGER }));
+	world_pod(world, "a/p", wish);
+	world_pass(world, world->options.write_timeout_ms - 1000);
+	assert_int_equal(world_guid(world, "a/p", 0), 0);
+	world_pass(world, 5000);
+	assert_int_equal(world_guid(world, "a/p", 0), GUID_1 + STRANGER);
+	world_free(world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_an_orphan_is_removed_when_seen_twice_apart),
+		cmocka_unit_test(test_an_orphan_that_was_removed_twice_rests_until_both_have_landed),
 		cmocka_unit_test(test_an_unsettled_cluster_removes_nothing_until_confirmed),
 		cmocka_unit_test(test_a_first_list_without_orphans_settles),
 		cmocka_unit_test(test_mode_remove_ignores_the_brake_and_keep_removes_nothing),
