@@ -220,7 +220,7 @@ static void worked(void *aux)
 	if (opensm->freed)
 		free_all(opensm);
 	else
-		on_timer(&opensm->timer);
+		loop_timer_at(&opensm->timer, loop_now_ms()); /* one slice a turn, this one included */
 }
 
 static struct operation *operation_new(enum operation_kind kind, pkey_done_fn *done, void *aux)

@@ -25,6 +25,7 @@ struct opensm_desk {
 	unsigned attempts;                   /* to write */
 	int64_t not_before_ms;               /* OpenSM refused a file: none is written until then */
 	atomic_bool stopping;                /* set on the loop: whoever waits, gives up */
+	bool told;                           /* without `verify`: OpenSM was told to read the file as it is */
 	size_t check_from;                   /* of the members' ports: where the next look goes on */
 };
 
