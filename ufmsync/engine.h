@@ -247,3 +247,44 @@ const char *engine_pod_node(const struct engine *engine, const char *uid);
 /* Those of one pod that is known and not gone; cheap. */
 void engine_each_of_pod(const struct engine *engine, const char *uid,
 			void (*visit)(void *aux, const struct attachment_view *view), void *aux);
+
+/* --- questions of operators (engine_query.c) --- */
+
+/* Attachments in pages: those of the pods behind `after` (a pod's uid; NULL: from the first), of at most `pods` pods.
+ * Returns the uid to go on after, borrowed; NULL: that was the last pod.  *known: false when `after` is no pod any more,
+ * and nothing was visited. */
+const char *engine_each_page(const struct engine *engine, const char *after, size_t pods, bool *known,
+			     void (*visit)(void *aux, const struct attachment_view *view), void *aux);
+/* Who holds this GUID, a resting one included; false: nobody. */
+bool engine_holder(const struct engine *engine, struct guid guid, struct attachment_view *view);
+
+/* One PKey: what attachments want of it, and what the last complete list showed. */
+struct pkey_view {
+	struct pkey pkey;
+	bool writable;          /* we may write to it */
+	uint64_t full, limited; /* memberships that live attachments have or want */
+	uint64_t listed;        /* members of the last complete list, whosever; 0 as follower */
+	uint64_t missing;       /* wanted members that it did not show */
+	uint64_t orphans, foreign;
+};
+/* Each PKey that has anything of this, in ascending order. */
+void engine_each_pkey(const struct engine *engine, void (*visit)(void *aux, const struct pkey_view *view), void *aux);
+
+/* A GUID of our range that is listed though no live attachment wants it there. */
+enum stray_kind { STRAY_IS_ORPHAN, STRAY_IS_UNEXPECTED /* of a live attachment, in another PKey */, STRAY_IS_FOREIGN };
+struct stray_view {
+	struct guid guid;
+	struct pkey pkey;
+	enum membership membership;
+	bool index0;
+	enum stray_kind kind;
+	bool removing;      /* asked for, or under way */
+	int64_t first_seen; /* ms, as `now` */
+};
+/* In no promised order; `revision` changes whenever this set does. */
+void engine_each_stray(const struct engine *engine, void (*visit)(void *aux, const struct stray_view *view), void *aux);
+uint64_t engine_strays_revision(const struct engine *engine);
+/* An operator names orphans to be removed, brake or not.  False, and nothing happens: `revision` is not the present one, or
+ * one of them is no orphan any more (*which).  Only a leader's engine. */
+bool engine_remove_orphans(struct engine *engine, const struct guid *guids, size_t n, uint64_t revision, size_t *which,
+			   int64_t now);
