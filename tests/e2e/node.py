@@ -157,8 +157,7 @@ class Node:
 
     def ask(self, daemon, **more):
         """From now on this daemon is asked, and other values of the node file hold."""
-        self.settings.update(more)
-        self.settings["server"] = "127.0.0.1:%d" % daemon.https
+        self.settings.update({"server": "127.0.0.1:%d" % daemon.https}, **more)
         write_whole(self.file, json.dumps({k: v for k, v in self.settings.items() if v is not None}))
 
     def put_ca(self, path):

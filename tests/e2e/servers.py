@@ -97,7 +97,7 @@ class Process:
             return f.read()
 
 
-def wait_for_file(process, path, timeout=20):
+def wait_for_file(process, path, timeout=60):
     end = time.monotonic() + timeout
     while not os.path.exists(path) or os.path.getsize(path) == 0:
         if not process.alive():

@@ -7,7 +7,7 @@ import objects
 from multus import Refused, Sandbox
 from relay import Relay
 from scenario import expect, expect_equal, long, scenario
-from servers import eventually
+from servers import always, eventually
 
 CONFIGURED = "mellanox.infiniband.app"
 TRY_AGAIN, DENIED, REFUSED = 11, 101, 103
@@ -118,7 +118,7 @@ def no_leader_is_told_with_who_held_it_last(world):
 @scenario()
 def leader_that_is_gone_is_waited_for(world):
     world.nad("ib", objects.plugin_config("0x5"))
-    foreign_lease(world, seconds=3)
+    foreign_lease(world, seconds=2)
     world.start_ufm()
     daemon = world.serve(wait=False)
     node = world.node(daemon)
@@ -185,6 +185,23 @@ def not_a_member_in_time_is_an_error_that_says_why(world):
     world.ufm.heal()
     world.guid("p")
     attach(world, node, "p")
+
+
+@scenario()
+def membership_that_is_lost_shuts_the_gate(world):
+    """Somebody removed the GUID behind our back: the next sandbox waits until it is back."""
+    daemon, node = start(world)
+    world.pod("p", "ib")
+    guid = world.guid("p")
+    world.ufm.fault("html", code=503, match={"operation": "write"})
+    world.ufm.forget("0x5", guid)
+    eventually("the loss is seen", lambda: daemon.metric("ufmsync_members_missing") == 1)
+    running = Sandbox(node, "p").begin()
+    eventually_waits(daemon)
+    always("it waits", lambda: not running.over(), 0.3)
+    world.ufm.heal()
+    running.end()
+    expect_equal(given(node, running.sandbox), guid, "GUID")
 
 
 @scenario()

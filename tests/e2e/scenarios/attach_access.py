@@ -1,14 +1,15 @@
 """Who may ask for an attachment, how many at a time, and over what connection."""
 import hashlib
 import os
+import socket
 import ssl
 
 import objects
 from ask import Ask, connect, question, tls
 from multus import Sandbox
-from scenario import expect, expect_equal, long, scenario
+from scenario import Skip, expect, expect_equal, long, scenario
 from scenarios.attach import DENIED, TRY_AGAIN, attach, eventually_waits, start, waiting
-from servers import Failed, ServiceCertificate, eventually
+from servers import Failed, ServiceCertificate, eventually, free_port
 
 
 def status(world, daemon, **more):
@@ -190,6 +191,20 @@ def certificate_is_replaced_without_a_restart(world):
     expect_equal(error["code"], 102, "code of %r" % error)
     node.put_ca(other.ca)
     attach(world, node, "q")
+
+
+@scenario("mock")
+def service_with_an_ipv6_address(world):
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+        except OSError as problem:
+            raise Skip("no IPv6 on this machine: %s" % problem)
+    port = free_port()
+    daemon, node = start(world, UFMSYNC_LISTEN="[::1]:%d" % port)
+    node.ask(daemon, server="[::1]:%d" % port)
+    world.pod("p", "ib")
+    attach(world, node, "p")
 
 
 @scenario()
