@@ -11,7 +11,7 @@
 #include "cni/installer/source.h"
 #include "cni/installer/turn.h"
 
-enum step { STEP_TURN, STEP_TOKEN, STEP_CA, STEP_RESOLVE, STEP_CONF, STEP_PLUGIN, STEP_COUNT };
+enum step { STEP_TOKEN, STEP_CA, STEP_RESOLVE, STEP_CONF, STEP_PLUGIN, STEP_COUNT };
 
 struct installer {
 	const struct options *options;
@@ -22,7 +22,9 @@ struct installer {
 	bool plugin_right;
 	struct host_stamp plugin_here, plugin_there;
 	struct turn *turn;
-	bool stands_back, all_right;
+	bool stands_back;
+	bool left_out; /* a step of this pass was not ours to do */
+	bool all_right;
 	struct log_limit limits[STEP_COUNT];
 };
 
@@ -57,47 +59,73 @@ static int put_file(const struct host_folder *folder, const struct host_file *fi
 	return 0;
 }
 
-static int put_in_ours(const struct options *options, const struct host_file *file, const char *id, struct error *err)
+static void note_turn(struct installer *installer, bool ours)
 {
-	struct host_folder *ours;
+	if (!ours && !installer->stands_back)
+		log_say(LOG_INFO, "STANDING_BACK", NULL, "an installer that was started later is at work on this node");
+	installer->stands_back = !ours;
+	installer->left_out |= !ours;
+}
 
-	if (node_open_ours(&ours, options, true, err) < 0)
+/* Our folder, locked: whoever takes the turn has to wait until it is closed.  *folder is NULL when it is not our turn: a
+ * newer one is at work, nothing is ours to do, and nothing is wrong with that. */
+static int begin(struct installer *installer, struct host_folder **folder, struct error *err)
+{
+	bool ours = false;
+
+	if (node_open_ours(folder, installer->options, true, err) < 0)
 		return -1;
-	int outcome = put_file(ours, file, id, err);
-	host_folder_close(ours);
+	int outcome = turn_take(installer->turn, *folder, &ours, err);
+	if (outcome == 0)
+		note_turn(installer, ours);
+	if (!ours) {
+		host_folder_close(*folder);
+		*folder = NULL;
+	}
 	return outcome;
 }
 
-static int put_token(const struct options *options, struct error *err)
+static int put_in_ours(struct installer *installer, const struct host_file *file, const char *id, struct error *err)
+{
+	struct host_folder *folder;
+
+	if (begin(installer, &folder, err) < 0)
+		return -1;
+	int outcome = folder ? put_file(folder, file, id, err) : 0;
+	host_folder_close(folder);
+	return outcome;
+}
+
+static int put_token(struct installer *installer, struct error *err)
 {
 	struct source token;
 
-	if (source_token(&token, options->text[OPTION_TOKEN], err) < 0)
+	if (source_token(&token, installer->options->text[OPTION_TOKEN], err) < 0)
 		return -1;
-	int outcome =
-		put_in_ours(options, &(struct host_file){ NODE_TEXT_TOKEN, NODE_PRIVATE_MODE, token.bytes, token.len },
-			    "NODE_TOKEN", err);
+	int outcome = put_in_ours(installer,
+				  &(struct host_file){ NODE_TEXT_TOKEN, NODE_PRIVATE_MODE, token.bytes, token.len },
+				  "NODE_TOKEN", err);
 	source_forget(&token);
 	return outcome;
 }
 
-static int put_ca(const struct options *options, struct error *err)
+static int put_ca(struct installer *installer, struct error *err)
 {
 	struct source ca;
 
-	if (source_ca(&ca, options->text[OPTION_CA], err) < 0)
+	if (source_ca(&ca, installer->options->text[OPTION_CA], err) < 0)
 		return -1;
-	int outcome = put_in_ours(options, &(struct host_file){ NODE_TEXT_CA, NODE_PRIVATE_MODE, ca.bytes, ca.len },
+	int outcome = put_in_ours(installer, &(struct host_file){ NODE_TEXT_CA, NODE_PRIVATE_MODE, ca.bytes, ca.len },
 				  "NODE_CA", err);
 	source_forget(&ca);
 	return outcome;
 }
 
-static int put_conf(const struct installer *installer, struct error *err)
+static int put_conf(struct installer *installer, struct error *err)
 {
 	__attribute__((cleanup(mem_freep))) char *text = node_conf_text(installer->options, installer->address);
 
-	return put_in_ours(installer->options, &(struct host_file){ NODE_CONF, NODE_PRIVATE_MODE, text, strlen(text) },
+	return put_in_ours(installer, &(struct host_file){ NODE_CONF, NODE_PRIVATE_MODE, text, strlen(text) },
 			   "NODE_FILE", err);
 }
 
@@ -132,12 +160,17 @@ static int put_plugin_in(struct installer *installer, const struct host_folder *
 
 static int put_plugin(struct installer *installer, struct error *err)
 {
-	struct host_folder *bin;
+	struct host_folder *ours = NULL, *bin;
 
-	if (node_open_bin(&bin, installer->options, true, err) < 0)
-		return -1;
-	int outcome = put_plugin_in(installer, bin, err);
-	host_folder_close(bin);
+	/* Where it cannot be told whose turn it is, that was said before, and the plugin is still worth having. */
+	if (begin(installer, &ours, err) == 0 && !ours)
+		return 0;
+	int outcome = node_open_bin(&bin, installer->options, true, err);
+	if (outcome == 0) {
+		outcome = put_plugin_in(installer, bin, err);
+		host_folder_close(bin);
+	}
+	host_folder_close(ours);
 	return outcome;
 }
 
@@ -254,44 +287,16 @@ static bool done(struct installer *installer, enum step step, int outcome, const
 	return outcome == 0;
 }
 
-static int take_turn(struct installer *installer, bool *ours, struct error *err)
-{
-	struct host_folder *folder;
-
-	if (node_open_ours(&folder, installer->options, true, err) < 0)
-		return -1;
-	int outcome = turn_take(installer->turn, folder, ours, err);
-	host_folder_close(folder);
-	return outcome;
-}
-
-/* False: a newer one is at work; nothing is ours to do, and nothing is wrong with that. */
-static bool is_our_turn(struct installer *installer, bool *well)
-{
-	struct error err = { 0 };
-	bool ours = true; /* where that cannot be told, what follows cannot be written either, and says why */
-
-	*well &= done(installer, STEP_TURN, take_turn(installer, &ours, &err), &err);
-	if (!ours && !installer->stands_back)
-		log_say(LOG_INFO, "STANDING_BACK", NULL, "an installer that was started later is at work on this node");
-	installer->stands_back = !ours;
-	return ours;
-}
-
 static bool pass_put(struct installer *installer, int64_t now_ms)
 {
-	const struct options *options = installer->options;
 	struct error err = { 0 };
-	bool well = true;
-
-	if (!is_our_turn(installer, &well))
-		return well;
 	/* The token first: nothing here is as short-lived, and a name server may take its time. */
-	well &= done(installer, STEP_TOKEN, put_token(options, &err), &err);
-	well &= done(installer, STEP_CA, put_ca(options, &err), &err);
-	find_address(installer, now_ms);
-	if (!is_our_turn(installer, &well))
+	bool well = done(installer, STEP_TOKEN, put_token(installer, &err), &err);
+
+	well &= done(installer, STEP_CA, put_ca(installer, &err), &err);
+	if (installer->left_out)
 		return well;
+	find_address(installer, now_ms);
 	well &= installer->address && done(installer, STEP_CONF, put_conf(installer, &err), &err);
 	/* The plugin last: with it the first pod may come. */
 	well &= done(installer, STEP_PLUGIN, put_plugin(installer, &err), &err);
@@ -310,9 +315,10 @@ static bool pass_remove(struct installer *installer)
 bool installer_pass(struct installer *installer, int64_t now_ms)
 {
 	bool remove = installer->options->remove;
-	bool well = remove ? pass_remove(installer) : pass_put(installer, now_ms);
 
-	bool all_right = well && !installer->stands_back;
+	installer->left_out = false;
+	bool well = remove ? pass_remove(installer) : pass_put(installer, now_ms);
+	bool all_right = well && !installer->left_out;
 
 	if (all_right && !installer->all_right)
 		log_say(LOG_INFO, "NODE_RIGHT", NULL, "%s",

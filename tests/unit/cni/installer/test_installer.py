@@ -45,18 +45,21 @@ class Running:
         self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True, **more)
         self.logs = logs
 
-    def until(self, wanted):
+    def until(self, *ids):
+        """Until each of them was said, in whatever order; the last message."""
+        wanted = set(ids)
         watch = threading.Timer(30, self.process.kill)  # what it never says must not hold the test for ever
         watch.start()
         try:
             for line in self.process.stderr:
                 self.logs.append(line)
                 message = json.loads(line)
-                if message["id"] == wanted:
+                wanted.discard(message["id"])
+                if not wanted:
                     return message
         finally:
             watch.cancel()
-        raise AssertionError("it did not say %s:\n%s" % (wanted, "".join(self.logs)))
+        raise AssertionError("it did not say %s:\n%s" % (", ".join(wanted), "".join(self.logs)))
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)
@@ -182,7 +185,7 @@ class Installs(Node):
         installer.until("NODE_TOKEN")
         self.assertEqual(mode(os.path.join(self.folder, "token")), 0o600)
         os.rename(self.folder, self.path("away"))
-        installer.until("NODE_FILE")
+        installer.until("NODE_TOKEN", "NODE_CA", "NODE_FILE")
         self.assertEqual(installer.end(), 0)
         self.run_one("--check")
 
