@@ -140,7 +140,7 @@ void engine_attachment_unblock(struct engine *e, struct attachment *a)
 
 /* --- holding a GUID --- */
 
-struct attachment *engine_holder(const struct engine *e, struct guid guid)
+struct attachment *engine_find_holder(const struct engine *e, struct guid guid)
 {
 	uint64_t hash = hash_number(e->seed, guid.v);
 	for (struct hash_node *n = hash_first(&e->holders, hash); n; n = hash_next(n)) {
@@ -181,7 +181,7 @@ void engine_guid_freed(struct engine *e, struct guid guid)
 
 void engine_guid_block(struct engine *e, struct guid guid)
 {
-	const struct attachment *a = engine_holder(e, guid);
+	const struct attachment *a = engine_find_holder(e, guid);
 	const struct sighting *sighting = engine_sighting(e, guid);
 	if ((sighting && sighting->listed) || (a && a->state == ATTACHMENT_RESTING && is_unconfirmed(a))) {
 		guid_pool_block(e->pool, guid);

@@ -177,7 +177,7 @@ static enum guid_claim claim(struct engine *e, struct attachment *a, struct guid
 		return GUID_CLAIM_OUT_OF_RANGE;
 	if (e->stray_overflow && !sure)
 		return GUID_CLAIM_BLOCKED;
-	struct attachment *holder = engine_holder(e, guid);
+	struct attachment *holder = engine_find_holder(e, guid);
 	if (holder && holder->state != ATTACHMENT_RESTING && !engine_broken(BREAK_IGNORE_HOLDER))
 		return GUID_CLAIM_HELD;
 	enum guid_claim result = guid_pool_claim(e->pool, guid, sure && !holder, e->now);
@@ -278,7 +278,7 @@ static void decide_generated(struct engine *e, struct attachment *a)
 			wait_for_pool(e, a, again);
 			return;
 		}
-		struct attachment *rested = engine_holder(e, guid);
+		struct attachment *rested = engine_find_holder(e, guid);
 		if (rested)
 			engine_attachment_free(e, rested);
 		struct attachment *asker = asker_of(e, guid);
@@ -349,7 +349,7 @@ static bool displaces(const struct engine *e, const struct attachment *a, const 
 void engine_claim_record(struct engine *e, struct attachment *a)
 {
 	assert(a->recorded && !a->has_guid);
-	struct attachment *holder = engine_holder(e, a->guid);
+	struct attachment *holder = engine_find_holder(e, a->guid);
 	bool ok;
 	if (holder && displaces(e, a, holder)) {
 		engine_attachment_displace(e, holder);

@@ -112,7 +112,7 @@ void engine_listed_member(struct engine *e, uint64_t id, struct pkey pkey, const
 	if (!guid_pool_in_range(e->pool, member->guid) && !engine_broken(BREAK_OUT_OF_RANGE))
 		return;
 	list->in_range++;
-	struct attachment *a = engine_holder(e, member->guid);
+	struct attachment *a = engine_find_holder(e, member->guid);
 	for (unsigned i = 0; a && i < a->n_seats; i++) {
 		struct seat *seat = &a->seats[i];
 		if (seat->partition->pkey.v != pkey.v)

@@ -40,7 +40,7 @@ static void rest_the_unknown(struct engine *e)
 	for (uint64_t v = first; v <= last; v++) {
 		struct guid guid = { v };
 		const struct sighting *sighting = engine_sighting(e, guid);
-		if (!engine_holder(e, guid) && !(sighting && sighting->listed))
+		if (!engine_find_holder(e, guid) && !(sighting && sighting->listed))
 			guid_pool_rest(e->pool, guid, e->now + e->options.rest_ms, false, e->now);
 	}
 }

@@ -444,7 +444,7 @@ void engine_attachment_back(struct engine *e, struct attachment *a);    /* resti
 void engine_attachment_confirm(struct engine *e, struct attachment *a); /* resting: a seat was confirmed */
 void engine_attachment_woken(struct engine *e, struct attachment *a);
 void engine_attachment_free(struct engine *e, struct attachment *a);
-struct attachment *engine_holder(const struct engine *e, struct guid guid);
+struct attachment *engine_find_holder(const struct engine *e, struct guid guid);
 void engine_guid_freed(struct engine *e, struct guid guid); /* free, or listed no more: who waits for it may try */
 void engine_guid_block(struct engine *e, struct guid guid); /* the pool's mark follows what we know */
 static inline bool attachment_is_fixed(const struct attachment *a)

@@ -37,7 +37,7 @@ struct stray *engine_stray_find(const struct engine *e, struct guid guid, const 
 
 static enum stray_class class_of(const struct engine *e, const struct stray *stray)
 {
-	const struct attachment *holder = engine_holder(e, stray->sighting->guid);
+	const struct attachment *holder = engine_find_holder(e, stray->sighting->guid);
 	if (stray->state == STRAY_REMOVED)
 		return STRAY_GONE;
 	if (!stray->partition->ours)
@@ -115,7 +115,7 @@ struct stray *engine_stray_add(struct engine *e, struct guid guid, struct partit
 /* The other index 0 is gone: what was held back by it may be joined. */
 static void release_held_back(struct engine *e, struct guid guid)
 {
-	struct attachment *a = engine_holder(e, guid);
+	struct attachment *a = engine_find_holder(e, guid);
 	if (!a || attachment_is_over(a))
 		return;
 	for (unsigned i = 0; i < a->n_seats; i++)
