@@ -132,3 +132,8 @@ void pkey_set_add(struct pkey_set *set, struct pkey pkey)
 {
 	set->bits[pkey.v / 8] |= (uint8_t)(1 << pkey.v % 8);
 }
+
+void pkey_set_remove(struct pkey_set *set, struct pkey pkey)
+{
+	set->bits[pkey.v / 8] &= (uint8_t) ~(1 << pkey.v % 8);
+}

@@ -32,6 +32,7 @@ struct pkey_set {
 bool pkey_set_parse(struct pkey_set *out, const char *text, const char **bad);
 bool pkey_set_has(const struct pkey_set *set, struct pkey pkey);
 void pkey_set_add(struct pkey_set *set, struct pkey pkey); /* 15 bits, also 0x7fff */
+void pkey_set_remove(struct pkey_set *set, struct pkey pkey);
 
 /* What can be asked for in one request: all GUIDs of a request share it. */
 struct pkey_class {

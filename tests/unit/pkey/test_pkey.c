@@ -120,6 +120,11 @@ static void test_a_set_holds_what_was_listed_and_nothing_else(void **state)
 	assert_int_equal(count(&set), 0);
 	pkey_set_add(&set, (struct pkey){ PKEY_MANAGEMENT });
 	assert_true(pkey_set_has(&set, (struct pkey){ PKEY_MANAGEMENT }));
+	pkey_set_add(&set, (struct pkey){ 0x7ffe });
+	pkey_set_remove(&set, (struct pkey){ PKEY_MANAGEMENT });
+	pkey_set_remove(&set, (struct pkey){ 1 });
+	assert_int_equal(count(&set), 1);
+	assert_true(pkey_set_has(&set, (struct pkey){ 0x7ffe }));
 }
 
 static void test_a_bad_set_says_where_and_leaves_the_old_one(void **state)
