@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "pkey/opensm_desk.h"
+#include "pkey/opensm_drift.h"
 #include "pkey/partitions_file.h"
 
 /* Operations wait in a queue.  One job at a time is with the worker pool, which alone touches the desk then; writes that
@@ -13,16 +14,18 @@
 
 enum { GUIDS_MAX = 500, CHANGES_MAX = 64, MEMBERS_A_TURN = 4096 };
 
-enum operation_kind { WRITE, LIST, PROBE };
+enum operation_kind { WRITE, LIST, PROBE, PREFLIGHT, LOOK };
 
 struct operation {
 	struct operation *next;
 	enum operation_kind kind;
 	struct opensm_change change;
+	int64_t by_ms; /* of a change: in the file, or never */
 	struct pkey_list_sink sink;
 	bool one; /* of a list: only this PKey */
 	struct pkey pkey;
-	pkey_done_fn *done;
+	void (*finding)(void *aux, const struct opensm_finding *finding);
+	pkey_done_fn *done; /* NULL: nobody waits */
 	void *aux;
 };
 
@@ -37,11 +40,16 @@ struct opensm {
 	struct loop_timer timer; /* starts the next job, hands out what was found */
 	struct operation *first, **last;
 	struct opensm_desk *desk;
-	bool working, freed;
+	void (*said)(void *aux, bool warning, const char *id, const char *text);
+	void *said_aux;
+	struct opensm_counts counts;
+	uint64_t sm_key; /* for the next job */
+	bool working, freed, look_waits;
 	/* The job under way, or done and being handed out: */
 	struct operation *job; /* a chain of writes, or one other */
 	struct opensm_change *changes;
 	size_t n_changes;
+	int64_t by_ms;
 	struct found *found;
 	size_t n_found, handed;
 	struct error err;
@@ -108,9 +116,17 @@ static int run(struct opensm *opensm)
 	struct operation *job = opensm->job;
 
 	if (job->kind == WRITE)
-		return opensm_desk_write(opensm->desk, opensm->changes, opensm->n_changes, &opensm->err);
+		return opensm_desk_write(opensm->desk, opensm->changes, opensm->n_changes, opensm->by_ms, &opensm->err);
 	if (job->kind == PROBE)
 		return opensm_desk_probe(opensm->desk, &opensm->err);
+	if (job->kind == PREFLIGHT) {
+		opensm_desk_preflight(opensm->desk);
+		return 0;
+	}
+	if (job->kind == LOOK) {
+		opensm_drift_look(opensm->desk);
+		return 0;
+	}
 	if (opensm_desk_read(opensm->desk, &opensm->err) < 0)
 		return -1;
 	for (unsigned pkey = 0; pkey < PKEY_COUNT; pkey++)
@@ -140,8 +156,11 @@ static void take_job(struct opensm *opensm)
 		operation->next = NULL;
 		*end = operation;
 		end = &operation->next;
-		if (operation->kind == WRITE)
+		if (operation->kind == WRITE) {
+			if (opensm->n_changes == 0 || operation->by_ms < opensm->by_ms)
+				opensm->by_ms = operation->by_ms;
 			opensm->changes[opensm->n_changes++] = operation->change;
+		}
 	} while (opensm->first && opensm->first->kind == WRITE && opensm->job->kind == WRITE &&
 		 opensm->n_changes < CHANGES_MAX);
 	if (!opensm->first)
@@ -168,12 +187,26 @@ static bool hand_out_some(struct opensm *opensm)
 	return opensm->handed < opensm->n_found;
 }
 
+/* Each of those who hear of it may free the backend. */
+static void hand_out_findings(struct opensm *opensm, const struct operation *job, const struct opensm_finding *findings,
+			      size_t n)
+{
+	for (size_t i = 0; i < n && !opensm->freed; i++)
+		if (job->finding)
+			job->finding(job->aux, &findings[i]);
+		else if (opensm->said)
+			opensm->said(opensm->said_aux, findings[i].level != OPENSM_FINE, findings[i].id,
+				     findings[i].text);
+}
+
+static void look_later(struct opensm *opensm);
+
 /* Tells everybody whose operation was in the job; each may free the backend. */
 static void finish(struct opensm *opensm)
 {
 	struct operation *job = opensm->job;
 	struct error err = opensm->err;
-	bool failed = opensm->failed, freed = false;
+	bool failed = opensm->failed, freed = false, listed_all = job->kind == LIST && !job->one && !failed;
 
 	opensm->job = NULL;
 	free(opensm->found);
@@ -181,18 +214,24 @@ static void finish(struct opensm *opensm)
 	opensm->n_found = opensm->handed = 0;
 	/* Until all are told it is not freed under our feet. */
 	opensm->working = true;
+	hand_out_findings(opensm, job, opensm->desk->findings, opensm->desk->n_findings);
+	opensm_desk_forget_findings(opensm->desk);
 	while (job) {
 		struct operation *next = job->next;
-		if (!opensm->freed)
+		if (!opensm->freed && job->done)
 			job->done(job->aux, failed ? &err : NULL);
 		operation_free(job);
 		job = next;
 	}
 	opensm->working = false;
 	freed = opensm->freed;
-	if (freed)
+	if (freed) {
 		free_all(opensm);
-	else if (opensm->first)
+		return;
+	}
+	if (listed_all)
+		look_later(opensm);
+	if (opensm->first)
 		hurry(opensm);
 }
 
@@ -208,6 +247,9 @@ static void on_timer(struct loop_timer *timer)
 	} else if (opensm->first) {
 		take_job(opensm);
 		opensm->working = true;
+		opensm->desk->options.fabric.sm_key = opensm->sm_key;
+		if (opensm->desk->fabric)
+			fabric_set_sm_key(opensm->desk->fabric, opensm->sm_key);
 		loop_work(opensm->loop, work, worked, opensm);
 	}
 }
@@ -217,6 +259,9 @@ static void worked(void *aux)
 	struct opensm *opensm = aux;
 
 	opensm->working = false;
+	opensm->counts = opensm->desk->counts;
+	if (opensm->job->kind == LOOK)
+		opensm->look_waits = false;
 	if (opensm->freed)
 		free_all(opensm);
 	else
@@ -243,7 +288,9 @@ static void change(struct pkey_backend *backend, bool join, struct pkey_class cl
 	operation->change = (struct opensm_change){ .join = join, .class = class, .n = n };
 	operation->change.guids = mem_array(n, sizeof *guids);
 	memcpy(operation->change.guids, guids, n * sizeof *guids);
-	enqueue(container_of(backend, struct opensm, backend), operation);
+	struct opensm *opensm = container_of(backend, struct opensm, backend);
+	operation->by_ms = loop_now_ms() + opensm->desk->options.prove_ms; /* fixed since the start */
+	enqueue(opensm, operation);
 }
 
 static void opensm_join(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
@@ -272,6 +319,34 @@ static void opensm_list(struct pkey_backend *backend, const struct pkey *only, c
 static void opensm_probe(struct pkey_backend *backend, pkey_done_fn *done, void *aux)
 {
 	enqueue(container_of(backend, struct opensm, backend), operation_new(PROBE, done, aux));
+}
+
+/* Behind what waits by now, so that under load it comes to its turn too. */
+static void look_later(struct opensm *opensm)
+{
+	if (opensm->look_waits)
+		return;
+	opensm->look_waits = true;
+	enqueue(opensm, operation_new(LOOK, NULL, NULL));
+}
+
+void opensm_preflight(struct pkey_backend *backend, void (*finding)(void *aux, const struct opensm_finding *finding),
+		      pkey_done_fn *done, void *aux)
+{
+	struct operation *operation = operation_new(PREFLIGHT, done, aux);
+
+	operation->finding = finding;
+	enqueue(container_of(backend, struct opensm, backend), operation);
+}
+
+void opensm_counts(const struct pkey_backend *backend, struct opensm_counts *counts)
+{
+	*counts = container_of((struct pkey_backend *)(uintptr_t)backend, struct opensm, backend)->counts;
+}
+
+void opensm_set_sm_key(struct pkey_backend *backend, uint64_t sm_key)
+{
+	container_of(backend, struct opensm, backend)->sm_key = sm_key;
 }
 
 static void opensm_free(struct pkey_backend *backend)
@@ -307,6 +382,9 @@ int opensm_new(struct pkey_backend **ret, struct loop *loop, const struct opensm
 	struct opensm *opensm = mem_alloc(sizeof *opensm);
 	opensm->backend.class = &opensm_class;
 	opensm->loop = loop;
+	opensm->said = options->said;
+	opensm->said_aux = options->aux;
+	opensm->sm_key = options->fabric.sm_key;
 	opensm->desk = desk;
 	opensm->last = &opensm->first;
 	opensm->changes = mem_array(CHANGES_MAX, sizeof *opensm->changes);

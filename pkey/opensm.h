@@ -25,6 +25,13 @@
  * to all members.  Clients that take index 0 for the default partition break by it, so it is only asked for where a
  * setting says so.
  *
+ * A change that does not get into the file within `prove_ms` of its join or leave never does (ERROR_RETRY): another leader
+ * on this host waits for no longer than that.
+ *
+ * Drift: after each list of all members, some of their ports are asked for their own tables, round robin.  A port that
+ * lacks its key for `drift_ms` is said once, and once again when it has it: OpenSM does not repair what others wrote into a
+ * port, so nothing is reloaded for it.  Ports that do not exist, or cannot be asked, are neither here nor there.
+ *
  * Writes wait for a file that parses: an operator's broken line is ERROR_RETRY with its line and reason, for as long as it
  * stands there. */
 
@@ -37,8 +44,8 @@ struct opensm_options {
 	struct fabric_options fabric;
 	bool ip_over_ib;  /* ENABLE_IP_OVER_IB */
 	int64_t prove_ms; /* 0: 10 s */
-	/* Something an operator should know (a member's port lacks its key, a preflight finding): at most once until it
-	 * changes.  `id` is stable: log it. */
+	int64_t drift_ms; /* 0: 30 s */
+	/* Something an operator should know of a member's port; from the loop.  `id` is stable: log it.  May be NULL. */
 	void (*said)(void *aux, bool warning, const char *id, const char *text);
 	void *aux;
 };
@@ -47,12 +54,25 @@ struct opensm_options {
  * A missing device or SM is no error here: probe() and the preflight say so. */
 int opensm_new(struct pkey_backend **ret, struct loop *loop, const struct opensm_options *options, struct error *err);
 
+void opensm_set_sm_key(struct pkey_backend *backend, uint64_t sm_key); /* from the next job on */
+
+struct opensm_counts {
+	uint64_t reloads;  /* that OpenSM was told to do */
+	uint64_t written;  /* files */
+	uint64_t refused;  /* of them by OpenSM, and put back */
+	uint64_t unproven; /* of them nobody saw OpenSM read in time */
+	uint64_t checked;  /* looks at members' ports */
+	uint64_t absent;   /* looks at ports that do not exist, or cannot be asked */
+	uint64_t drifted;  /* now: memberships that their ports lack */
+};
+/* As of the last job that ended. */
+void opensm_counts(const struct pkey_backend *backend, struct opensm_counts *counts);
+
 /* What an operator should have in order, each with what to do; found at start, and anew on demand. */
 enum opensm_finding_level { OPENSM_FINE, OPENSM_WARNING, OPENSM_FAILURE };
 struct opensm_finding {
 	enum opensm_finding_level level;
-	const char *id;   /* "NO_DEVICE", "PORT_DOWN", "NO_SM", "SM_SILENT", "LIMITED_PORT", "SM_KEY", "MANY_SMS",
-			   * "NOT_ENFORCED", "DEFAULT_FULL", "NO_VPORTS" ... */
+	const char *id;   /* "OPENSM_NO_DEVICE" ...: opensm_preflight.c lists them */
 	const char *text; /* a sentence, and what to do */
 };
 /* Calls `finding` for each, then `done`; later, from the loop. */

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "pkey/opensm_drift.h"
 #include "pkey/partitions_file.h"
 
 enum {
 	PROVE_MS = 10 * 1000,
+	DRIFT_MS = 30 * 1000,
 	RELOAD_AGAIN_MS = 2000,
 	LOOK_MS = 20,
 	SETTLE_MS = 2000,
@@ -50,6 +52,9 @@ int opensm_desk_init(struct opensm_desk *desk, const struct opensm_options *opti
 	desk->options.fabric.device = mem_dup(options->fabric.device);
 	if (!desk->options.prove_ms)
 		desk->options.prove_ms = PROVE_MS;
+	if (!desk->options.drift_ms)
+		desk->options.drift_ms = DRIFT_MS;
+	desk->drift = opensm_drift_new();
 	return opensm_reload_parse(&desk->reload, options->reload, err);
 }
 
@@ -60,11 +65,14 @@ static void forget_members(struct opensm_desk *desk)
 		desk->members[i] = NULL;
 	}
 	desk->canary.which = CANARY_NONE;
+	desk->proven = false;
 }
 
 void opensm_desk_free(struct opensm_desk *desk)
 {
 	forget_members(desk);
+	opensm_desk_forget_findings(desk);
+	opensm_drift_free(desk->drift);
 	fabric_close(desk->fabric);
 	opensm_reload_free(&desk->reload);
 	free((char *)(uintptr_t)desk->options.file);
@@ -260,6 +268,7 @@ static int prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 			/* Without an OpenSM there is nothing to wait for: it reads the file when it starts. */
 			if (opensm_reload_now(&desk->reload, desk->fabric, &failed) == 0) {
 				reloaded = true;
+				desk->counts.reloads++;
 			} else if (!reloaded) {
 				*err = failed;
 				return -1;
@@ -305,8 +314,13 @@ static int own_port(struct opensm_desk *desk, struct guid *guid, struct error *e
 	*guid = (struct guid){ 0 };
 	if (!desk->options.verify && desk->reload.way != OPENSM_RELOAD_TRAP)
 		return 0;
-	if (opensm_desk_fabric(desk, err) < 0 || fabric_port(desk->fabric, &port, err) < 0)
+	if (opensm_desk_fabric(desk, err) < 0)
 		return retry(err);
+	if (fabric_port(desk->fabric, &port, err) < 0) { /* unplugged, or its driver was loaded anew */
+		fabric_close(desk->fabric);
+		desk->fabric = NULL;
+		return retry(err);
+	}
 	*guid = port.guid;
 	return 0;
 }
@@ -377,7 +391,7 @@ static int put_back(struct opensm_desk *desk, const struct buf *refused, const s
 }
 
 static int write_once(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, struct buf *before,
-		      struct buf *text, struct error *err)
+		      struct buf *text, int64_t by_ms, struct error *err)
 {
 	struct opensm_canary canary;
 	struct guid own;
@@ -397,17 +411,24 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 		error_wrap(err, "%s", desk->options.file);
 		return retry(err);
 	}
+	if (now_ms() >= by_ms) /* another may lead by now */
+		return error_set(err, ERROR_RETRY, "%s could not be changed in time", desk->options.file);
 	off_t log = log_size(desk); /* from then on it may be read */
 	desk->told = false;
 	if (partitions_file_write(desk->options.file, before, text, err) < 0)
 		return err->kind == ERROR_CONFLICT ? -1 : retry(err);
 	desk->canary = canary;
-	if (prove(desk, had_canary, log, desk->options.prove_ms, &proof, err) < 0)
+	desk->counts.written++;
+	if (prove(desk, had_canary, log, desk->options.prove_ms, &proof, err) < 0) {
+		desk->counts.unproven++;
 		return retry(err);
+	}
+	desk->counts.refused += proof == PROOF_REFUSED;
 	return proof == PROOF_REFUSED ? put_back(desk, text, before, err) : 0;
 }
 
-int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, struct error *err)
+int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, int64_t by_ms,
+		      struct error *err)
 {
 	struct buf before, text;
 	int result = -1;
@@ -415,12 +436,13 @@ int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *chan
 	buf_init(&before, PARTITIONS_TEXT_MAX);
 	buf_init(&text, PARTITIONS_TEXT_MAX);
 	for (int i = 0; i < CONFLICTS_MAX && result < 0; i++) {
-		result = write_once(desk, changes, n, &before, &text, err);
+		result = write_once(desk, changes, n, &before, &text, by_ms, err);
 		if (result < 0 && err->kind != ERROR_CONFLICT)
 			break;
 	}
 	buf_free(&before);
 	buf_free(&text);
+	desk->proven = result == 0;
 	if (result < 0 && err->kind == ERROR_CONFLICT)
 		return retry(err);
 	return result;
@@ -456,11 +478,16 @@ int opensm_desk_read(struct opensm_desk *desk, struct error *err)
 		return result;
 	if (!desk->options.verify)
 		return tell(desk, err);
-	if (has_own_canary(desk, own))
-		return settle(desk, err);
+	if (has_own_canary(desk, own)) {
+		result = settle(desk, err);
+		desk->proven = result == 0;
+		return result;
+	}
 	/* None (written without proof), or that of another port (ours was replaced): it gets one.  A file that never was ours
 	 * stays as it is. */
-	return has_members(desk) || desk->canary.which != CANARY_NONE ? opensm_desk_write(desk, NULL, 0, err) : 0;
+	return has_members(desk) || desk->canary.which != CANARY_NONE
+		       ? opensm_desk_write(desk, NULL, 0, now_ms() + desk->options.prove_ms, err)
+		       : 0;
 }
 
 int opensm_desk_probe(struct opensm_desk *desk, struct error *err)

@@ -22,11 +22,15 @@ struct opensm_desk {
 	struct fabric *fabric;               /* NULL: not open */
 	struct members *members[PKEY_COUNT]; /* ours, as the file says; NULL: none */
 	struct opensm_canary canary;         /* in the file */
+	bool proven;                         /* OpenSM has read the file with these members */
 	unsigned attempts;                   /* to write */
 	int64_t not_before_ms;               /* OpenSM refused a file: none is written until then */
 	atomic_bool stopping;                /* set on the loop: whoever waits, gives up */
 	bool told;                           /* without `verify`: OpenSM was told to read the file as it is */
-	size_t check_from;                   /* of the members' ports: where the next look goes on */
+	struct opensm_drift *drift;          /* opensm_drift.h */
+	struct opensm_counts counts;
+	struct opensm_finding *findings; /* of a preflight or a look at ports; owned, and so are their texts */
+	size_t n_findings;
 };
 
 int opensm_desk_init(struct opensm_desk *desk, const struct opensm_options *options, struct error *err);
@@ -38,11 +42,20 @@ struct opensm_change {
 	struct guid *guids;      /* owned */
 	size_t n;
 };
-/* All changes in one file and one reload, proven. */
-int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, struct error *err);
+/* All changes in one file and one reload, proven.  `by_ms`: from then on (CLOCK_MONOTONIC) the file stays as it is. */
+int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, int64_t by_ms,
+		      struct error *err);
 /* desk->members become what the file says, and that is what OpenSM has read. */
 int opensm_desk_read(struct opensm_desk *desk, struct error *err);
 /* The fabric manager is there. */
 int opensm_desk_probe(struct opensm_desk *desk, struct error *err);
 /* Opens the port when it is not open yet. */
 int opensm_desk_fabric(struct opensm_desk *desk, struct error *err);
+
+/* Whoever asked for findings takes them, or opensm_desk_forget_findings(). */
+void opensm_desk_find(struct opensm_desk *desk, enum opensm_finding_level level, const char *id, const char *format,
+		      ...) __attribute__((format(printf, 4, 5)));
+void opensm_desk_forget_findings(struct opensm_desk *desk);
+
+/* opensm_preflight.c: fills the findings. */
+void opensm_desk_preflight(struct opensm_desk *desk);

@@ -143,6 +143,11 @@ void fabric_close(struct fabric *fabric)
 	free(fabric);
 }
 
+void fabric_set_sm_key(struct fabric *fabric, uint64_t sm_key)
+{
+	fabric->options.sm_key = sm_key;
+}
+
 int fabric_port(struct fabric *fabric, struct fabric_port *port, struct error *err)
 {
 	umad_port_t now;
@@ -277,7 +282,6 @@ int fabric_master(struct fabric *fabric, struct mad_sm_info *info, struct error 
 int fabric_pkeys(struct fabric *fabric, uint16_t lid, struct fabric_pkeys *table, struct error *err)
 {
 	struct question question = { .agent = fabric->by_lid, .lid = lid };
-	struct mad_node_info node;
 	struct fabric_port port;
 
 	if (lid == 0 && fabric_port(fabric, &port, err) < 0)
@@ -287,9 +291,9 @@ int fabric_pkeys(struct fabric *fabric, uint16_t lid, struct fabric_pkeys *table
 	mad_get_node_info(&question.mad, ++fabric->tid);
 	if (ask_node(fabric, &question, "NodeInfo", err) < 0)
 		return -1;
-	mad_read_node_info(answer(fabric), &node);
+	mad_read_node_info(answer(fabric), &table->node);
 	table->n = 0;
-	table->size = node.pkeys < FABRIC_PKEYS_MAX ? node.pkeys : FABRIC_PKEYS_MAX;
+	table->size = table->node.pkeys < FABRIC_PKEYS_MAX ? table->node.pkeys : FABRIC_PKEYS_MAX;
 	for (unsigned block = 0; block * MAD_PKEYS_PER_BLOCK < table->size; block++) {
 		uint16_t pkeys[MAD_PKEYS_PER_BLOCK];
 		mad_get_pkey_table(&question.mad, ++fabric->tid, 0, block);

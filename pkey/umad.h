@@ -30,7 +30,8 @@ struct fabric_port {
 };
 
 int fabric_open(struct fabric **ret, const struct fabric_options *options, struct error *err);
-void fabric_close(struct fabric *fabric);                                            /* NULL is fine */
+void fabric_close(struct fabric *fabric); /* NULL is fine */
+void fabric_set_sm_key(struct fabric *fabric, uint64_t sm_key);
 int fabric_port(struct fabric *fabric, struct fabric_port *port, struct error *err); /* as it is now */
 
 int fabric_master(struct fabric *fabric, struct mad_sm_info *info, struct error *err);
@@ -47,6 +48,7 @@ enum { FABRIC_PKEYS_MAX = 4096 };
 struct fabric_pkeys {
 	uint16_t pkeys[FABRIC_PKEYS_MAX];
 	unsigned n, size;
+	struct mad_node_info node; /* whose table this is: its port may be another than was thought */
 };
 int fabric_pkeys(struct fabric *fabric, uint16_t lid, struct fabric_pkeys *table, struct error *err);
 /* Does the switch in front of our own port let only packets of our partitions through? */
