@@ -17,6 +17,7 @@ enum secret_id {
 	SECRET_UFM_CERTIFICATE, /* PEM, or base64 of PEM: always PEM after loading */
 	SECRET_UFM_CLIENT_CERT, /* likewise */
 	SECRET_UFM_CLIENT_KEY,  /* likewise */
+	SECRET_OPENSM_SM_KEY,   /* the text of a number; config.h reads it */
 	SECRET_RECORD_KEY,      /* UFMSYNC_RECORD_KEY: the text; record.h decodes it */
 	SECRET_COUNT
 };

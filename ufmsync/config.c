@@ -136,7 +136,6 @@ static int read_times(struct config *config, struct error *err)
 	    duration(settings, SETTING_UFMSYNC_ORPHAN_GRACE, 0, &engine->orphan_grace_ms, err) < 0 ||
 	    duration(settings, SETTING_UFMSYNC_GATHER, 0, &engine->gather_ms, err) < 0 ||
 	    duration(settings, SETTING_UFMSYNC_AUDIT_INTERVAL, 1000, &engine->audit_ms, err) < 0 ||
-	    duration(settings, SETTING_UFM_TIMEOUT, 100, &engine->write_timeout_ms, err) < 0 ||
 	    duration(settings, SETTING_UFMSYNC_LEASE_DURATION, 1000, &lease->duration_ms, err) < 0 ||
 	    duration(settings, SETTING_UFMSYNC_LEASE_RENEW_DEADLINE, 500, &lease->renew_deadline_ms, err) < 0 ||
 	    duration(settings, SETTING_UFMSYNC_LEASE_RETRY, 100, &lease->retry_ms, err) < 0)
@@ -147,6 +146,10 @@ static int read_times(struct config *config, struct error *err)
 		return settings_bad(settings, SETTING_UFMSYNC_LEASE_RENEW_DEADLINE, NULL, err);
 	if (lease->retry_ms >= lease->renew_deadline_ms)
 		return settings_bad(settings, SETTING_UFMSYNC_LEASE_RETRY, NULL, err);
+	if (config->plugin == CONFIG_PLUGIN_OPENSM)
+		return 0; /* its own */
+	if (duration(settings, SETTING_UFM_TIMEOUT, 100, &engine->write_timeout_ms, err) < 0)
+		return -1;
 	if (engine->write_timeout_ms > lease->duration_ms)
 		return settings_bad(settings, SETTING_UFM_TIMEOUT, "longer than UFMSYNC_LEASE_DURATION", err);
 	return 0;
@@ -295,7 +298,7 @@ static int read_https(struct config *config, struct error *err)
 
 static int read_rest(struct config *config, struct error *err)
 {
-	static const char *const plugins[] = { "ufm", "noop", NULL };
+	static const char *const plugins[] = { "ufm", "opensm", "noop", NULL };
 	static const char *const formats[] = { "auto", "text", "json", NULL };
 	struct settings *settings = config->settings;
 	const char *record_key = settings_get(settings, SETTING_UFMSYNC_RECORD_KEY);
@@ -340,7 +343,8 @@ int config_load(struct config *config, const struct settings_source *source, str
 		return -1;
 	if (read_rest(config, err) < 0 || read_pool(config, err) < 0 || read_pkeys(config, err) < 0 ||
 	    read_policy(config, err) < 0 || read_times(config, err) < 0 || read_identity(config, err) < 0 ||
-	    read_https(config, err) < 0 || (config->plugin == CONFIG_PLUGIN_UFM && read_ufm(config, err) < 0)) {
+	    config_read_opensm(config, err) < 0 || read_https(config, err) < 0 ||
+	    (config->plugin == CONFIG_PLUGIN_UFM && read_ufm(config, err) < 0)) {
 		config_free(config);
 		return -1;
 	}

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "pkey/opensm.h"
 #include "pkey/ufm.h"
 #include "ufmsync/engine.h"
 #include "ufmsync/kube/lease.h"
@@ -9,12 +10,13 @@
 
 /* What the settings mean, checked once at start; each part of the service gets its own piece, const. */
 
-enum config_plugin { CONFIG_PLUGIN_UFM, CONFIG_PLUGIN_NOOP };
+enum config_plugin { CONFIG_PLUGIN_UFM, CONFIG_PLUGIN_OPENSM, CONFIG_PLUGIN_NOOP };
 
 struct config {
 	struct settings *settings; /* owned; the texts below are borrowed from it */
 	enum config_plugin plugin;
 	struct ufm_options ufm;
+	struct opensm_options opensm;    /* but for said and aux */
 	struct engine_options engine;    /* but for start and wall_offset_ms */
 	struct record_keys *record_keys; /* owned; NULL: none */
 	char **shared_namespaces;        /* owned; engine points to it */
@@ -34,3 +36,8 @@ struct config {
 /* ERROR_INVALID names setting, value, where it came from and what is accepted. */
 int config_load(struct config *config, const struct settings_source *source, struct error *err);
 void config_free(struct config *config);
+
+/* config_opensm.c: OPENSM_*, for config_load(). */
+int config_read_opensm(struct config *config, struct error *err);
+/* OPENSM_SM_KEY; NULL is its default.  False: no number of 64 bits. */
+bool config_sm_key(uint64_t *key, const char *text);

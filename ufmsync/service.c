@@ -233,6 +233,8 @@ static int start_backend(struct service *service, struct error *err)
 	case CONFIG_PLUGIN_NOOP:
 		service->backend = noop_new(service->loop);
 		return 0;
+	case CONFIG_PLUGIN_OPENSM:
+		return service_opensm_start(service, err);
 	case CONFIG_PLUGIN_UFM:
 		return ufm_new(&service->backend, service->loop, &service->config->ufm,
 			       settings_secrets(service->config->settings), err);
@@ -342,6 +344,7 @@ void service_free(struct service *service)
 	lease_free(service->lease);
 	kube_events_free(service->events);
 	pkey_backend_free(service->backend);
+	service_opensm_free(service);
 	service_cancel_requests(service);
 	httpd_free(service->health);
 	kube_free(service->kube);

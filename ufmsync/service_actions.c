@@ -48,10 +48,14 @@ void service_cancel_requests(struct service *service)
 
 static void fabric_state(struct service *service, const struct error *err)
 {
+	bool trouble = err && err->kind != ERROR_INVALID && err->kind != ERROR_GONE;
+
 	if (!err && service->fabric_trouble)
 		log_limited(&service->back_limit, 10, LOG_INFO, "FABRIC_BACK", NULL,
 			    "the fabric manager answers again");
-	service->fabric_trouble = err && err->kind != ERROR_INVALID && err->kind != ERROR_GONE;
+	if (trouble != service->fabric_trouble)
+		service_opensm_look(service); /* which says why, and when it is over */
+	service->fabric_trouble = trouble;
 }
 
 static const char *fabric_error_id(const struct error *err)

@@ -104,6 +104,7 @@ static void metrics(const struct service *service, struct buf *out)
 	       "Turns of the event loop that took more than 2 ms of processor time.", loop_long_turns(service->loop));
 	metric(out, "ufmsync_loop_turns_total", "counter", "Turns of the event loop.", service->counts.turns);
 	attach_metrics(service, out);
+	service_opensm_metrics(service, out);
 	metric(out, "ufmsync_events_dropped_total", "counter", "Events that were not sent, too many being under way.",
 	       service->events ? kube_events_dropped(service->events) : 0);
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "base/net/httpd.h"
 #include "base/net/loop.h"
@@ -32,6 +33,7 @@ struct service {
 	struct kube_events *events;
 	struct lease *lease;
 	struct pkey_backend *backend;
+	struct service_opensm *opensm;   /* NULL: another backend */
 	struct secrets *secrets;         /* as last taken up; NULL: those of the settings */
 	struct record_keys *record_keys; /* as last taken up; NULL: those of the config */
 	struct httpd *health;
@@ -97,6 +99,13 @@ void service_look_for_secrets(struct service *service);
 
 /* service_health.c */
 int service_health_start(struct service *service, struct error *err);
+
+/* service_opensm.c: what the backend for OpenSM needs besides; nothing with another one. */
+int service_opensm_start(struct service *service, struct error *err);
+void service_opensm_free(struct service *service);
+void service_opensm_look(struct service *service); /* is the site in order?  soon, and later from time to time */
+int service_opensm_set_secrets(struct service *service, const struct secrets *fresh, struct error *err);
+void service_opensm_metrics(const struct service *service, struct buf *out);
 
 /* service_https.c: the port of CNI plugins, when certificate and key are set. */
 int service_https_start(struct service *service, struct error *err);

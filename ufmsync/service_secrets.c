@@ -41,6 +41,10 @@ static int take_secrets(struct service *service, const struct secrets *fresh, st
 		record_keys_free(keys);
 		return -1;
 	}
+	if (service->config->plugin == CONFIG_PLUGIN_OPENSM && service_opensm_set_secrets(service, fresh, err) < 0) {
+		record_keys_free(keys);
+		return -1;
+	}
 	engine_set_keys(service->engine, keys);
 	record_keys_free(service->record_keys);
 	service->record_keys = keys;

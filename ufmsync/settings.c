@@ -14,8 +14,8 @@
 #define PEM      "PEM, or base64 of PEM"
 
 const struct setting_info setting_infos[SETTING_COUNT] = {
-	[SETTING_DAEMON_SM_PLUGIN] = { "DAEMON_SM_PLUGIN", NULL, "ufm or noop", "what changes the fabric's partitions",
-				       false },
+	[SETTING_DAEMON_SM_PLUGIN] = { "DAEMON_SM_PLUGIN", NULL, "ufm, opensm or noop",
+				       "what changes the fabric's partitions", false },
 	[SETTING_DAEMON_SM_PLUGIN_PATH] = { "DAEMON_SM_PLUGIN_PATH", NULL, "anything",
 					    "of ib-kubernetes; accepted and not used", false },
 	[SETTING_DAEMON_PERIODIC_UPDATE] = { "DAEMON_PERIODIC_UPDATE", NULL, "anything",
@@ -46,9 +46,30 @@ const struct setting_info setting_infos[SETTING_COUNT] = {
 				  "how long a request to UFM may take", false },
 	[SETTING_UFM_PKEY_RANGE] = { "UFM_PKEY_RANGE", "0x1-0x7ffe", "PKeys and ranges: 0x5,0x10-0x1f",
 				     "the PKeys this cluster may touch", false },
+	[SETTING_OPENSM_PARTITIONS_FILE] = { "OPENSM_PARTITIONS_FILE", NULL, "a file, with its whole path",
+					     "OpenSM's partition configuration, in a folder that OpenSM reads it from",
+					     false },
+	[SETTING_OPENSM_RELOAD] = { "OPENSM_RELOAD", "process",
+				    "process, pidfile:/PATH, console:HOST:PORT, trap or command:/PATH",
+				    "how OpenSM is told to read its partitions anew", false },
+	[SETTING_OPENSM_VERIFY] = { "OPENSM_VERIFY", "smp", "smp or none",
+				    "smp: our own port's P_Key table must show that OpenSM has read the file", false },
+	[SETTING_OPENSM_CANARY_PKEYS] = { "OPENSM_CANARY_PKEYS", "0x7ffc,0x7ffd", "two different PKeys",
+					  "that our own port is in to show so; no pod gets them", false },
+	[SETTING_OPENSM_SM_KEY] = { "OPENSM_SM_KEY", NULL, "a number, 0x and hexadecimal or decimal",
+				    "OpenSM's sa_key, default 1", true },
+	[SETTING_OPENSM_DEVICE] = { "OPENSM_DEVICE", NULL, "a name: mlx5_0",
+				    "our InfiniBand device; default the first with an active port", false },
+	[SETTING_OPENSM_PORT] = { "OPENSM_PORT", NULL, "1 to 254", "its port; default the first active one", false },
+	[SETTING_OPENSM_LOG] = { "OPENSM_LOG", NULL, "a file, with its whole path",
+				 "OpenSM's log, where it says that it refuses a file", false },
 	[SETTING_ENABLE_IP_OVER_IB] = { "ENABLE_IP_OVER_IB", "true", BOOLEAN, "partitions carry IPoIB", false },
 	[SETTING_ENABLE_INDEX0_FOR_PRIMARY_PKEY] = { "ENABLE_INDEX0_FOR_PRIMARY_PKEY", "true", BOOLEAN,
-						     "a pod's PKey stands at index 0 of its port's table", false },
+						     "a pod's PKey stands at index 0 of its port's table; with opensm "
+						     "only where "
+						     "this is set to true, since the default partition has to leave it "
+						     "there",
+						     false },
 	[SETTING_DEFAULT_LIMITED_PARTITION] = { "DEFAULT_LIMITED_PARTITION", NULL, "a PKey",
 						"every attachment with a PKey is a limited member of this one too",
 						false },

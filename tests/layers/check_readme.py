@@ -13,6 +13,7 @@ import sys
 LOG_ID = re.compile(r'(?:log_say|log_limited)\((?:[^"]*?)"([A-Z][A-Z_]+)"|(?:\?|:|= \{)\s*"([A-Z]+(?:_[A-Z]+)+)"')
 REASON = re.compile(r'"((?:Bad|GUID|PKey|Pool|Network|Fabric|Record|Member|Released|Ungated)[A-Za-z]*)"')
 METRIC = re.compile(r'\b(ufmsync_[a-z0-9_]+)(?=[ {"])')
+FINDING = re.compile(r'OPENSM_(?:FINE|WARNING|FAILURE), "(OPENSM_[A-Z_]+)"')
 CNI_CODE = re.compile(r'^\tCNI_[A-Z_]+ = (\d+),', re.M)
 
 
@@ -49,6 +50,9 @@ def main():
             reasons |= set(REASON.findall(text))
     for _, text in sources(root, "cni/installer"):
         ids |= {a or b for a, b in LOG_ID.findall(text)}
+    for name, text in sources(root, "pkey"):
+        if name.startswith("opensm"):
+            ids |= set(FINDING.findall(text))
     missing += ["log id " + i for i in sorted(ids) if "`%s`" % i not in readme]
     missing += ["metric " + m for m in sorted(metrics) if not re.search(r"\b%s\b" % m, readme)]
     missing += ["reason " + r for r in sorted(reasons) if "`%s`" % r not in readme]
