@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "pkey/opensm_drift.h"
+#include "pkey/opensm_log.h"
 #include "pkey/partitions_file.h"
 
 enum {
@@ -24,7 +25,6 @@ enum {
 	/* Each file that OpenSM refuses opens the fabric for a moment. */
 	AFTER_REFUSAL_MS = 5 * 60 * 1000,
 	CONFLICTS_MAX = 5,
-	LOG_TAIL_MAX = 1 << 20,
 	DEFAULT_FULL = 0xffff,
 };
 
@@ -226,32 +226,6 @@ static int look(struct opensm_desk *desk, enum proof *proof, struct error *err)
 	return 0;
 }
 
-/* How long OpenSM's log is; 0: not given, or not there. */
-static off_t log_size(const struct opensm_desk *desk)
-{
-	struct stat st;
-
-	return desk->options.log && stat(desk->options.log, &st) == 0 ? st.st_size : 0;
-}
-
-/* Whether OpenSM has written since then that it refuses a file. */
-static bool log_refuses(const struct opensm_desk *desk, off_t since)
-{
-	static const char refusal[] = "Partition configuration in error";
-	int fd = desk->options.log ? open(desk->options.log, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-	bool found = false;
-
-	if (fd < 0)
-		return false;
-	char *tail = mem_alloc(LOG_TAIL_MAX + 1);
-	ssize_t n = pread(fd, tail, LOG_TAIL_MAX, since);
-	if (n > 0)
-		found = memmem(tail, (size_t)n, refusal, sizeof refusal - 1);
-	free(tail);
-	close(fd);
-	return found;
-}
-
 /* Reloads until the proof is there, or for `wait_ms`.  `had_canary`: the file before had one too, so that a port without
  * any means refusal, not only that nothing was read yet.  `log`: how long OpenSM's log was before the file was there. */
 static int prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t wait_ms, enum proof *proof,
@@ -286,7 +260,7 @@ static int prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 		if (*proof == PROOF_READ)
 			return 0;
 		bool open_for_sure = had_canary && open_since && now_ms() - open_since >= OPEN_FOR_SURE_MS;
-		*proof = open_for_sure || log_refuses(desk, log) ? PROOF_REFUSED : PROOF_NONE;
+		*proof = open_for_sure || opensm_log_refuses(desk->options.log, log) ? PROOF_REFUSED : PROOF_NONE;
 		if (*proof == PROOF_REFUSED)
 			return 0;
 		pause_ms(LOOK_MS);
@@ -339,7 +313,7 @@ static int settle(struct opensm_desk *desk, struct error *err)
 		return retry(err);
 	if (proof == PROOF_READ)
 		return 0;
-	if (prove(desk, true, log_size(desk), SETTLE_MS, &proof, err) < 0)
+	if (prove(desk, true, opensm_log_size(desk->options.log), SETTLE_MS, &proof, err) < 0)
 		return retry(err);
 	return proof == PROOF_READ
 		       ? 0
@@ -382,7 +356,7 @@ static int put_back(struct opensm_desk *desk, const struct buf *refused, const s
 		result = read_file(desk, &ignored, &back);
 	buf_free(&ignored);
 	if (result == 0)
-		prove(desk, false, log_size(desk), RELOAD_AGAIN_MS, &proof, &back);
+		prove(desk, false, opensm_log_size(desk->options.log), RELOAD_AGAIN_MS, &proof, &back);
 	desk->not_before_ms = now_ms() + AFTER_REFUSAL_MS;
 	return error_set(err, ERROR_RETRY, "OpenSM refused the new %s; %s%s; no other is written for %d minutes",
 			 desk->options.file,
@@ -413,7 +387,7 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 	}
 	if (now_ms() >= by_ms) /* another may lead by now */
 		return error_set(err, ERROR_RETRY, "%s could not be changed in time", desk->options.file);
-	off_t log = log_size(desk); /* from then on it may be read */
+	off_t log = opensm_log_size(desk->options.log); /* from then on it may be read */
 	desk->told = false;
 	if (partitions_file_write(desk->options.file, before, text, err) < 0)
 		return err->kind == ERROR_CONFLICT ? -1 : retry(err);

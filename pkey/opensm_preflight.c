@@ -1,19 +1,16 @@
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "pkey/opensm_desk.h"
+#include "pkey/opensm_log.h"
 #include "pkey/partitions_file.h"
 
 /* What can be seen of a site from our own port and its files.  Each finding says what to do. */
 
 enum {
-	LOG_HEAD = 64 * 1024,
-	LOG_TAIL = 1 << 20,
 	KEYS_SHOWN = 16,
 	DEFAULT_PARTITION = 0x7fff,
 	DEFAULT_FULL = 0xffff,
@@ -195,49 +192,11 @@ static bool has_virtual_ports(const struct mad_node_info *node)
 	return (node->device >= 0x1011 && node->device <= 0x10ff) || (node->device >= 0xa2d0 && node->device <= 0xa2ff);
 }
 
-static char *read_at(int fd, off_t at, size_t max)
-{
-	char *text = mem_alloc(max + 1);
-	ssize_t n = pread(fd, text, max, at);
-
-	text[n > 0 ? n : 0] = '\0';
-	return text;
-}
-
-/* Copies the last version that OpenSM's log names: "... -> OpenSM 3.3.23". */
-static bool last_version(const char *text, char *out, size_t size)
-{
-	static const char mark[] = "-> OpenSM ";
-	bool found = false;
-
-	for (const char *at = text; (at = strstr(at, mark)); found = true) {
-		at += sizeof mark - 1;
-		size_t n = strcspn(at, " \r\n");
-		snprintf(out, size, "%.*s", (int)(n < size ? n : size - 1), at);
-	}
-	return found;
-}
-
-static bool read_version(const struct opensm_desk *desk, char *out, size_t size)
-{
-	int fd = desk->options.log ? open(desk->options.log, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
-
-	if (fd < 0)
-		return false;
-	off_t end = lseek(fd, 0, SEEK_END);
-	char *tail = read_at(fd, end > LOG_TAIL ? end - LOG_TAIL : 0, LOG_TAIL), *head = read_at(fd, 0, LOG_HEAD);
-	close(fd);
-	bool found = last_version(tail, out, size) || last_version(head, out, size);
-	free(tail);
-	free(head);
-	return found;
-}
-
 /* Nothing that a subnet manager answers says it; its own log names the version.  NVIDIA's are 4 and later, with MLNX. */
 static void check_virtual_ports(struct opensm_desk *desk, const struct mad_node_info *node)
 {
 	char version[64] = "";
-	bool known = read_version(desk, version, sizeof version);
+	bool known = opensm_log_version(desk->options.log, version, sizeof version);
 
 	if (known && strncmp(version, "3.", 2) == 0 && !strstr(version, "MLNX"))
 		opensm_desk_find(
