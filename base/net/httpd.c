@@ -1,6 +1,7 @@
 #include "base/net/httpd.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,12 +249,9 @@ void httpd_run(struct httpd *httpd)
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 
 	httpd->running = true;
-	httpd->again = false;
 	MHD_run(httpd->daemon);
 	httpd->running = false;
-	if (httpd->again)
-		loop_timer_at(&httpd->timer, loop_now_ms());
-	else if (MHD_get_timeout(httpd->daemon, &wait_ms) == MHD_YES)
+	if (MHD_get_timeout(httpd->daemon, &wait_ms) == MHD_YES)
 		loop_timer_at(&httpd->timer, loop_now_ms() + patient(httpd, (int64_t)wait_ms));
 	else
 		loop_timer_stop(&httpd->timer);
@@ -333,6 +331,7 @@ int httpd_new(struct httpd **ret, struct loop *loop, const struct httpd_options 
 	httpd->aux = options->aux;
 	httpd->left_fd = -1;
 	httpd_accept_prepare(httpd);
+	httpd_resume_init(httpd);
 	loop_timer_init(&httpd->timer, loop, on_timer);
 	httpd_patience_init(httpd, options->request_timeout_ms > 0 ? options->request_timeout_ms
 								   : 4 * options->idle_timeout_ms);
@@ -359,6 +358,7 @@ void httpd_free(struct httpd *httpd)
 	/* microhttpd must not be stopped while a connection is suspended; nothing runs until it is stopped. */
 	for (struct httpd_request *request = httpd->requests; request; request = request->next)
 		httpd_request_resume(request);
+	httpd_resume(httpd, UINT_MAX);
 	loop_io_free(httpd->io);
 	if (httpd->daemon)
 		MHD_stop_daemon(httpd->daemon);

@@ -40,6 +40,9 @@ struct httpd {
 	struct httpd_connection *giving; /* while microhttpd is taking it */
 	struct loop_timer feeding, listening;
 	struct httpd_request *requests;
+	TAILQ_HEAD(httpd_resuming, httpd_request) resuming; /* suspended for microhttpd until `resume` */
+	struct loop_timer resume;
+	unsigned n_suspended, n_resuming;
 	struct httpd_tls *tls; /* of connections from now on; NULL: plain http */
 	char *client_ca;       /* PEM; NULL: clients need no certificate */
 	unsigned n_connections, max_connections;
@@ -50,7 +53,6 @@ struct httpd {
 	unsigned port;
 	bool running;
 	unsigned idle_turns; /* in which nothing was brought by its descriptor, nor by anybody else */
-	bool again;          /* MHD_run() has something to do that neither its descriptor nor its timeout shows */
 	void (*handle)(void *aux, struct httpd_request *request);
 	void (*gone)(void *aux, struct httpd_request *request);
 	void (*refused)(void *aux, enum httpd_refusal why, const char *peer);
@@ -61,6 +63,7 @@ struct httpd {
 struct httpd_request {
 	struct httpd *httpd;
 	struct httpd_request *next, **link;
+	TAILQ_ENTRY(httpd_request) resume_link;
 	struct MHD_Connection *connection;
 	const char *method, *path;
 	char peer[INET6_ADDRSTRLEN];
@@ -88,6 +91,8 @@ void httpd_request_free(struct httpd_request *request);
 void httpd_request_suspend(struct httpd_request *request);
 void httpd_request_resume(struct httpd_request *request); /* nothing happens when it is not suspended */
 void httpd_request_gone(struct httpd_request *request);   /* takes it from the user */
+void httpd_resume_init(struct httpd *httpd);
+void httpd_resume(struct httpd *httpd, unsigned n); /* so many of those that are to be */
 /* The response is handed to microhttpd when it next asks for it. */
 void httpd_set_answer(struct httpd_request *request, int status, const char *content_type, const char *const *headers,
 		      struct MHD_Response *response);

@@ -12,6 +12,8 @@ enum {
 	STREAM_WAITING_MAX = 16 << 20,
 	STREAM_KEEP = 64 << 10, /* an emptied stream buffer larger than this is given back */
 	STREAM_BLOCK = 4096,    /* only for clients of HTTP/1.0, which know no chunks */
+	SUSPENDED_A_MS = 2048,  /* how many may be looked at for an answer that is not gathered with others */
+	RESUMED_A_TURN = 32,
 };
 
 void httpd_request_free(struct httpd_request *request)
@@ -81,6 +83,7 @@ void httpd_request_suspend(struct httpd_request *request)
 {
 	MHD_suspend_connection(request->connection);
 	request->suspended = true;
+	request->httpd->n_suspended++;
 	if (request->httpd->left_fd >= 0) {
 		struct epoll_event event = { .events = EPOLLRDHUP | EPOLLONESHOT, .data.ptr = request };
 
@@ -88,16 +91,54 @@ void httpd_request_suspend(struct httpd_request *request)
 	}
 }
 
+/* microhttpd looks at every suspended connection whenever one of them is resumed: with thousands of them a few answers
+ * are gathered first.  And it writes all answers that are there at a stretch: so not too many of them. */
 void httpd_request_resume(struct httpd_request *request)
 {
+	struct httpd *httpd = request->httpd;
+	int64_t now = loop_now_ms();
+
 	if (!request->suspended)
 		return;
 	request->suspended = false;
-	if (request->httpd->left_fd >= 0)
-		epoll_ctl(request->httpd->left_fd, EPOLL_CTL_DEL, request_fd(request), NULL);
-	MHD_resume_connection(request->connection);
-	request->httpd->again = true;
-	loop_timer_at(&request->httpd->timer, loop_now_ms());
+	if (httpd->left_fd >= 0)
+		epoll_ctl(httpd->left_fd, EPOLL_CTL_DEL, request_fd(request), NULL);
+	TAILQ_INSERT_TAIL(&httpd->resuming, request, resume_link);
+	if (++httpd->n_resuming == 1)
+		loop_timer_at(&httpd->resume, now + httpd->n_suspended / SUSPENDED_A_MS);
+	else if (httpd->n_resuming == RESUMED_A_TURN)
+		loop_timer_at(&httpd->resume, now);
+}
+
+void httpd_resume(struct httpd *httpd, unsigned n)
+{
+	struct httpd_request *request;
+
+	while (n-- > 0 && (request = TAILQ_FIRST(&httpd->resuming))) {
+		TAILQ_REMOVE(&httpd->resuming, request, resume_link);
+		httpd->n_resuming--;
+		httpd->n_suspended--;
+		MHD_resume_connection(request->connection);
+	}
+	if (httpd->n_resuming > 0)
+		loop_timer_at(&httpd->resume, loop_now_ms());
+	else
+		loop_timer_stop(&httpd->resume);
+}
+
+static void on_resume(struct loop_timer *timer)
+{
+	struct httpd *httpd = container_of(timer, struct httpd, resume);
+
+	httpd_resume(httpd, RESUMED_A_TURN);
+	httpd->idle_turns = 0;
+	httpd_run(httpd);
+}
+
+void httpd_resume_init(struct httpd *httpd)
+{
+	TAILQ_INIT(&httpd->resuming);
+	loop_timer_init(&httpd->resume, httpd->loop, on_resume);
 }
 
 /* The user has said its last word.  Without a connection nobody else knows the request any more. */
