@@ -56,7 +56,7 @@ struct mad_node_info {
 	struct guid node, port;
 	uint32_t vendor, device;
 };
-enum { MAD_PORT_ACTIVE = 4 };
+enum { MAD_PORT_DOWN = 1, MAD_PORT_ACTIVE = 4 };
 struct mad_port_info {
 	uint16_t lid, sm_lid;
 	unsigned state; /* MAD_PORT_ACTIVE ... */

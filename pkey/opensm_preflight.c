@@ -244,6 +244,8 @@ static void check_port(struct opensm_desk *desk, const struct fabric_port *port)
 			"%s port %u is %s: see that its cable is in, and that a subnet manager runs; or name another "
 			"port with OPENSM_DEVICE and OPENSM_PORT",
 			port->device, port->port, state_name(port->state));
+	if (port->state == MAD_PORT_DOWN)
+		return; /* nothing can be asked through it */
 	if (port->sm_lid == 0) {
 		opensm_desk_find(desk, OPENSM_FAILURE, "OPENSM_NO_SM",
 				 "%s port %u knows no subnet manager: start OpenSM on this fabric", port->device,

@@ -51,7 +51,7 @@ def topology(hosts, per_leaf=16):
 
 
 class Fabric:
-    def __init__(self, hosts=6, partitions=DEFAULT, sm_host=1):
+    def __init__(self, hosts=6, partitions=DEFAULT, sm_host=1, start=True):
         self.folder = tempfile.mkdtemp(prefix="ufmsync-opensm-")
         self.name = os.path.basename(self.folder)  # ibsim's sockets are named by it: nobody else's
         self.hosts, self.sm_host = hosts, sm_host
@@ -64,7 +64,8 @@ class Fabric:
         self.write(partitions)
         try:
             self.start_ibsim()
-            self.start_opensm()
+            if start:
+                self.start_opensm()
         except BaseException:
             self.close()
             raise
@@ -99,6 +100,12 @@ class Fabric:
         self.wait_sweep(before)
         if os.path.exists(os.path.join(self.folder, "opensm.pid")):
             self.pidfile_way()
+
+    def start_second_opensm(self, host):
+        """Another subnet manager, which becomes the standby; the caller ends it."""
+        with open(os.path.join(self.folder, "osm2.out"), "a") as f:
+            return subprocess.Popen(["opensm", "-d", "2", "-P", self.partitions, "-f", self.log + ".2", "-g", "0x%x" % guid_of_host(host)],
+                                    stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd=self.folder, env=self.environment(host))
 
     def console(self, command):
         """A command to ibsim: Unlink "H-0003", ReLink ..."""
@@ -165,6 +172,10 @@ class Fabric:
         self.opensm.send_signal(signal.SIGHUP)
         self.wait_sweep(before)
         return self.refusals() == refused
+
+    def set_pkeys(self, program, lid, *pkeys, block=0):
+        """Somebody writes a port's table behind OpenSM's back."""
+        self.tool(program, str(lid), str(block), *["%x" % pkey for pkey in pkeys])
 
     def tool(self, *words, host=None):
         """Runs an InfiniBand tool on a host; its output."""

@@ -18,11 +18,12 @@ CANARIES = {0x7ffc, 0x7ffd}
 class Drive:
     """The backend alone, as a program that takes commands."""
 
-    def __init__(self, program, where, *options, host=1, way=None):
-        self.fabric = where
+    def __init__(self, program, where, *options, host=1, way=None, environment=None):
+        self.fabric, self.said = where, []  # [level, id, text] of what it said by itself
+        self.set_pkeys_program = os.path.join(os.path.dirname(program), "set_pkeys")
         self.child = subprocess.Popen([program, where.partitions, way or where.pidfile_way()] + list(options),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      cwd=os.path.join(where.folder, "clients"), env=where.environment(host))
+                                      cwd=os.path.join(where.folder, "clients"), env=dict(where.environment(host), **(environment or {})))
 
     def __call__(self, line):
         self.send(line)
@@ -33,10 +34,13 @@ class Drive:
         self.child.stdin.flush()
 
     def answer(self):
-        answer = self.child.stdout.readline().strip()
-        if not answer:
-            raise Failed("the backend ended: status %s" % self.child.wait(10))
-        return answer
+        while True:
+            answer = self.child.stdout.readline().strip()
+            if not answer:
+                raise Failed("the backend ended: status %s" % self.child.wait(10))
+            if not answer.startswith("said "):
+                return answer
+            self.said.append(answer.split(" ", 3)[1:])
 
     def ok(self, line):
         answer = self(line)
@@ -53,6 +57,15 @@ class Drive:
 
     def members(self):
         return set(self.ok("list"))
+
+    def counts(self):
+        return {name: int(value) for name, value in (word.split("=") for word in self.ok("counts"))}
+
+    def preflight(self):
+        """{id: (level, text)}"""
+        self.said = []
+        self.ok("preflight")
+        return {word: (level, text) for level, word, text in self.said}
 
     def end(self):
         if self.child.poll() is None:
@@ -320,13 +333,208 @@ def a_port_that_was_replaced_gets_a_canary_of_its_own(f, drive):
     expect("host 2", f.pkeys(f.lids()[guid_of_host(2)]).keys() & CANARIES, set())
 
 
+def preflight_of_a_good_site_says_what_it_sees(f, drive):
+    found = drive().preflight()
+    level, text = found.pop("OPENSM_PORT")
+    expect("level", level, "fine")
+    for part in ("ibsim0 port 1", "00:02:c9:03:00:00:00:11", "holds 1 of 64: 0xffff"):
+        if part not in text:
+            raise Failed("not %r: %s" % (part, text))
+    expect("the rest: ibsim's switches do not enforce", set(found), {"OPENSM_NOT_ENFORCED"})
+
+
+def preflight_names_what_the_file_lacks(f, drive):
+    d = drive()
+    f.write("Default=0x7fff,ipoib : ALL=full ;\n")
+    level, text = d.preflight()["OPENSM_DEFAULT_FULL"]
+    expect("level", level, "warning")
+    expect("says what to write", "ALL=limited, SELF=full" in text, True)
+    f.write("Default=0x7fff : ALL=limited, ALL_CAS=full ;\n")
+    expect("adapters alone", "OPENSM_DEFAULT_FULL" in d.preflight(), True)
+    f.write("Default=0x7fff : ALL=full, ALL=limited, SELF=full ;\n")  # the last one counts
+    expect("limited after all", "OPENSM_DEFAULT_FULL" in d.preflight(), False)
+    for bad, said in (("mine=0x77 : 0x%x=full ;\n" % guid_of_host(4), "Default=0x7fff"), (DEFAULT + "oops\n", "line 2"),
+                      (DEFAULT + "mine=0x7ffc : ALL=full ;\n", "0x7ffc")):
+        f.write(bad)
+        level, text = d.preflight()["OPENSM_FILE"]
+        expect("level", level, "failure")
+        expect("says %s: %s" % (said, text), said in text, True)
+
+
+def preflight_of_a_limited_port(f, drive):
+    d = drive(host=2)
+    level, text = d.preflight()["OPENSM_LIMITED_PORT"]
+    expect("level", level, "warning")
+    line = "0x%016x=full" % guid_of_host(2)
+    expect("says which line: " + text, line in text, True)
+    f.write(DEFAULT.replace(" ;", ", %s ;" % line))
+    f.reload()
+    expect("full", "OPENSM_LIMITED_PORT" in d.preflight(), False)
+
+
+def preflight_of_a_wrong_sm_key(f, drive):
+    level, text = drive("--sm-key", "0x4711").preflight()["OPENSM_WRONG_SM_KEY"]
+    expect("level", level, "warning")
+    expect("says what to set", "sa_key" in text, True)
+    expect("the right one", "OPENSM_WRONG_SM_KEY" in drive().preflight(), False)
+
+
+def preflight_without_a_subnet_manager(f, drive):
+    d = drive()
+    expect("SM", "OPENSM_SM_SILENT" in d.preflight(), False)
+    f.opensm.send_signal(signal.SIGSTOP)
+    level, text = d.preflight()["OPENSM_SM_SILENT"]
+    f.opensm.send_signal(signal.SIGCONT)
+    expect("level", level, "failure")
+    expect("SM", "OPENSM_SM_SILENT" in d.preflight(), False)
+
+
+def preflight_of_a_port_that_is_down(f, drive):
+    f.console('Unlink "H-0003"')
+    f.reload()
+    found = drive(host=3).preflight()
+    expect("all that is said of it", set(found), {"OPENSM_PORT_DOWN"})
+    expect("level", found["OPENSM_PORT_DOWN"][0], "failure")
+    f.console('ReLink "H-0003"')
+
+
+def preflight_of_a_fabric_that_nobody_manages(f, drive):
+    f.close()
+    f.__init__(2, start=False)
+    d = drive(way="process")
+    found = d.preflight()
+    expect("findings", set(found), {"OPENSM_PORT_DOWN", "OPENSM_NO_SM"})
+    d.fails("probe", "retry", "is OpenSM running?")
+
+
+def preflight_without_any_device(f, drive):
+    d = drive(environment={"LD_PRELOAD": ""})
+    level, text = d.preflight()["OPENSM_NO_DEVICE"]
+    expect("level", level, "failure")
+    expect("says what it needs: " + text, "/dev/infiniband" in text, True)
+    d.fails("list", "/dev/infiniband")
+    d.fails("join 0x5 full " + guids(2), "/dev/infiniband")
+    expect("nothing was written", text_of(f.partitions), DEFAULT)
+
+
+def preflight_of_two_subnet_managers(f, drive):
+    second = f.start_second_opensm(4)
+    try:
+        d = drive()
+
+        def both():
+            return "OPENSM_MANY_SMS" in d.preflight()
+        wait_for("both are seen", both, 20)
+        level, text = d.preflight()["OPENSM_MANY_SMS"]
+        expect("says how many: " + text, text.startswith("2 "), True)
+    finally:
+        second.send_signal(signal.SIGTERM)
+        second.wait(10)
+
+
+def preflight_knows_an_upstream_opensm_by_its_log(f, drive):
+    expect("upstream", drive("--log", f.log).preflight()["OPENSM_NO_VPORTS"][0], "warning")
+    expect("not known, and these adapters have none", "OPENSM_NO_VPORTS" in drive().preflight(), False)
+    nvidia = os.path.join(f.folder, "nvidia.log")
+    with open(nvidia, "w") as log:
+        log.write("Nov 23 00:00:00 1 [X] 0x80 -> OpenSM 3.3.23\nNov 23 00:00:01 1 [X] 0x03 -> OpenSM 5.17.0.MLNX20231105.d437ae0a\n")
+    expect("NVIDIA's", "OPENSM_NO_VPORTS" in drive("--log", nvidia).preflight(), False)
+
+
+def drift_is_said_once_and_not_reloaded(f, drive):
+    d = drive("--drift", "300")
+    d.ok("join 0x5 full " + guids(2, 3) + " 0x00000000deadbeef")
+    lid = f.lids()[guid_of_host(2)]
+
+    def listed(check, what):
+        def look():
+            d.members()
+            return check(d.counts())
+        wait_for(what, look, 10)
+    listed(lambda c: c["checked"] >= 4 and c["absent"] >= 2, "some ports were looked at")
+    expect("drift", d.counts()["drifted"], 0)
+    f.set_pkeys(d.set_pkeys_program, lid, 0x7fff, 0, 0x8abc)
+    expect("host 2", table(f, 2), {0xabc: True})
+    reloads = d.counts()["reloads"]
+    listed(lambda c: c["drifted"] == 1, "the drift was seen")
+    for _ in range(20):
+        d.members()
+    said = [(level, text) for level, word, text in d.said if word == "OPENSM_DRIFT"]
+    expect("said once", len(said), 1)
+    expect("which port and key: " + said[0][1], "00:02:c9:03:00:00:00:21 lacks PKey 0x0005 (full)" in said[0][1], True)
+    expect("reloads", d.counts()["reloads"], reloads)
+    expect("a member nevertheless", len(d.members()), 3)
+    f.console('Unlink "H-0002"')
+    f.reload()
+    f.console('ReLink "H-0002"')
+    wait_for("OpenSM repairs a port that comes up", lambda: f.lids().get(guid_of_host(2)) and table(f, 2) == {5: True}, 15)
+    listed(lambda c: c["drifted"] == 0, "it is over")
+    expect("said", [word for _, word, _ in d.said if word == "OPENSM_DRIFT_OVER"] in ([], ["OPENSM_DRIFT_OVER"]), True)
+
+
+def drift_is_seen_through_a_limited_port_too(f, drive):
+    """The SA hides the others from it; every node is asked instead."""
+    d = drive("--drift", "200", host=3)
+    d.ok("join 0x5 full " + guids(2))
+    f.set_pkeys(d.set_pkeys_program, f.lids()[guid_of_host(2)], 0x7fff)
+
+    def drifted():
+        d.members()
+        return d.counts()["drifted"] == 1
+    wait_for("the drift is seen", drifted, 10)
+    f.set_pkeys(d.set_pkeys_program, f.lids()[guid_of_host(2)], 0x7fff, 0x0005)
+    d.members()
+    time.sleep(0.01)
+    expect("a limited one is not what was asked for", d.counts()["drifted"], 1)
+    f.set_pkeys(d.set_pkeys_program, f.lids()[guid_of_host(2)], 0x7fff, 0x8005)
+
+    def over():
+        d.members()
+        return "OPENSM_DRIFT_OVER" in [word for _, word, _ in d.said]
+    wait_for("it is over", over, 10)
+
+
+def a_full_table_is_drift_that_names_its_reason(f, drive):
+    d = drive("--drift", "1")
+    for pkey in range(0x100, 0x100 + 64):
+        d.send("join 0x%x full %s" % (pkey, guids(2)))
+    for _ in range(64):
+        expect("join", d.answer(), "ok")
+
+    def full():
+        d.members()
+        return [text for _, word, text in d.said if word == "OPENSM_DRIFT"]
+    wait_for("it is said", full, 10)
+    expect("the reason: " + full()[0], "its table is full (64 keys)" in full()[0], True)
+
+
+def a_change_that_comes_too_late_is_not_written(f, drive):
+    d = drive("--prove", "1500")
+    d.ok("join 0x5 full " + guids(2))
+    f.opensm.send_signal(signal.SIGSTOP)
+    before = text_of(f.partitions)
+    d.send("join 0x5 full " + guids(3))  # written, and not proven within 1500 ms
+    wait_for("it is written", lambda: text_of(f.partitions) != before, 10)
+    d.send("list")
+    d.send("join 0x5 full " + guids(4))  # has waited for longer than that when its turn comes
+    threading.Timer(1.7, lambda: f.opensm.send_signal(signal.SIGCONT)).start()
+    answers = [d.answer() for _ in range(3)]
+    expect("the last one: %s" % answers, "in time" in answers[2], True)
+    expect("in the file", "0x%016x" % guid_of_host(4) in text_of(f.partitions), False)
+
+
 TESTS = [join_and_leave_show_in_the_ports, two_pkeys_full_and_limited, a_guid_whose_port_appears_later, every_way_to_reload,
          a_command_that_fails_says_why, opensm_restarts, what_opensm_has_not_read_is_no_member,
          a_reload_that_is_lost_is_repeated, a_file_that_opensm_refuses_is_put_back,
          an_operators_broken_line_is_said_with_its_number, a_fabric_that_is_open_is_seen_without_the_log, the_operators_changes_are_kept,
          a_hostile_foreign_part_is_not_written_over, a_full_table_takes_what_it_can, many_writes_at_once_are_few_reloads,
          killed_at_any_point_the_file_is_good, without_proof_it_is_faster_and_trusts,
-         a_port_that_was_replaced_gets_a_canary_of_its_own]
+         a_port_that_was_replaced_gets_a_canary_of_its_own,
+         preflight_of_a_good_site_says_what_it_sees, preflight_names_what_the_file_lacks, preflight_of_a_limited_port,
+         preflight_of_a_wrong_sm_key, preflight_without_a_subnet_manager, preflight_of_a_port_that_is_down, preflight_of_a_fabric_that_nobody_manages,
+         preflight_without_any_device, preflight_of_two_subnet_managers, preflight_knows_an_upstream_opensm_by_its_log,
+         drift_is_said_once_and_not_reloaded, drift_is_seen_through_a_limited_port_too,
+         a_full_table_is_drift_that_names_its_reason, a_change_that_comes_too_late_is_not_written]
 
 
 def run(test, program):
