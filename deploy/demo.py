@@ -244,6 +244,8 @@ def keep(demo):
     say("  curl -sk -u %s:%s 'https://127.0.0.1:%d/ufmRest/resources/pkeys?guids_data=true'" % (
         demo.ufm.USER, demo.ufm.PASSWORD, demo.ufm.port))
     say("  curl -s http://127.0.0.1:%d/control          what the mock UFM can be told to do wrong" % demo.ufm.control.port)
+    say("  echo '%s' | CNI_COMMAND=STATUS \\\n      UFMSYNC_NODE_FILE=%s CNI_PATH=%s build/bin/ufmsync-cni && echo ready" % (
+        json.dumps(objects.plugin_config("0x7", version="1.1.0")), demo.sandbox.node.file, demo.sandbox.node.cni_path))
     say("  tail -f %s" % demo.daemon.log)
     say("To stop it: Ctrl-C here, or kill %d" % os.getpid())
     stop = threading.Event()

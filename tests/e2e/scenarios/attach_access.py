@@ -8,7 +8,7 @@ import objects
 from ask import Ask, connect, question, tls
 from multus import Sandbox
 from scenario import Skip, expect, expect_equal, long, scenario
-from scenarios.attach import DENIED, TRY_AGAIN, attach, eventually_waits, start, waiting
+from scenarios.attach import DENIED, TRY_AGAIN, attach, delegate_never_ran, eventually_waits, start, waiting
 from servers import Failed, ServiceCertificate, eventually, free_port
 
 
@@ -128,6 +128,30 @@ def places_to_wait_are_limited_and_free_again(world):
     world.ufm.heal()
     expect_equal([a.answer()[0] for a in again], [200, 200, 200], "when UFM is back")
     expect_equal(waiting(daemon), 0, "waiting")
+
+
+@scenario()
+def plugin_that_gives_up_frees_its_place(world):
+    """Because its own time is over, or the runtime killed it; the next one gets what it would have got."""
+    daemon, node = start(world)
+    world.ufm.fault("html", code=503, match={"operation": "write"})
+    world.pod("p", "ib")
+    node.ask(daemon, timeout="1s")
+    error = Sandbox(node, "p").refused()
+    expect_equal(error["code"], TRY_AGAIN, repr(error))
+    eventually("its place is free", lambda: waiting(daemon) == 0)
+    node.ask(daemon, timeout="70s")
+    running = Sandbox(node, "p").begin()
+    eventually_waits(daemon)
+    running.sandbox.current.kill()
+    eventually("its place is free", lambda: waiting(daemon) == 0)
+    delegate_never_ran(node)
+    world.ufm.heal()
+    attach(world, node, "p")
+    try:
+        running.end()
+    except Failed:
+        pass  # multus says that it failed
 
 
 @scenario()
