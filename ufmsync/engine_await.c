@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* Pods that somebody waits for: each change of what they have is told, and what they wait for goes first.
  *

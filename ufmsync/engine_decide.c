@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* What an attachment gets: the PKeys that its network names and its namespace may use, and a GUID; or why not. */
 

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* Which attachments a pod asks for: the elements of its annotations, matched with what is there already and with what
  * its record says. */

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* Networks and namespaces: what is defined, who waits for it, and who must be told when it changes. */
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* Pods: their coming, changing and going. */
 

@@ -1,7 +1,7 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* What waits to be written: a queue per PKey and class, and the ring in which the queues that may be served take turns. */
 

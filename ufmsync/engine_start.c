@@ -1,4 +1,4 @@
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* What a new leader does, in this order: everything listed, records claimed, (annotations adopted,) wishes, generated
  * GUIDs.  Each phase is one walk over the pods, cut into slices. */

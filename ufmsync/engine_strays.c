@@ -2,7 +2,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* Strays: GUIDs of our range that the fabric manager lists where no attachment of ours sits.  Each keeps its GUID from
  * being given; those in PKeys of ours are orphans and are removed, if the brake lets us. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* The driver: timers, sliced work, and what is handed out. */
 

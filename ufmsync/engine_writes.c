@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ufmsync/engine_state.h"
+#include "ufmsync/engine_parts.h"
 
 /* Writes to the fabric manager: one is under way.  One that is refused is cut in halves until the GUID that is to blame
  * is alone. */
