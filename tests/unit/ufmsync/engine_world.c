@@ -1,4 +1,4 @@
-#include "tests/unit/ufmsync/engine_world.h"
+#include "tests/unit/ufmsync/engine_world_parts.h"
 
 // clang-format off
 #include <setjmp.h>
@@ -81,7 +81,7 @@ void world_engine(struct world *world)
 	world->engine = engine_new(&world->options);
 }
 
-static struct pod *pod_of(const struct world_pod *pod)
+struct pod *world_pod_object(const struct world_pod *pod)
 {
 	return pod_from_json(pod->object);
 }
@@ -99,7 +99,7 @@ void world_tell(struct world *world)
 	engine_pods_begin(engine, world->now);
 	for (size_t i = 0; i < WORLD_PODS; i++)
 		if (world->pods[i].object)
-			engine_pod_applied(engine, pod_of(&world->pods[i]), world->now);
+			engine_pod_applied(engine, world_pod_object(&world->pods[i]), world->now);
 	engine_pods_end(engine, world->now);
 }
 
@@ -125,26 +125,6 @@ void world_free(struct world *world)
 		json_decref(world->pods[i].object);
 	free(world->log);
 	free(world);
-}
-
-static char *uid_of(const char *pod)
-{
-	return mem_printf("uid-%s", strchr(pod, '/') + 1);
-}
-
-bool world_await(struct world *world, const char *pod)
-{
-	char *uid = uid_of(pod);
-	bool known = engine_await(world->engine, uid, world->now);
-	free(uid);
-	return known;
-}
-
-void world_await_no_more(struct world *world, const char *pod)
-{
-	char *uid = uid_of(pod);
-	engine_await_no_more(world->engine, uid);
-	free(uid);
 }
 
 /* --- the fabric --- */
@@ -281,126 +261,6 @@ static void do_list(struct world *world, const struct engine_action *action)
 
 /* --- the API server --- */
 
-static struct world_pod *pod_at(struct world *world, const char *name)
-{
-	const char *slash = strchr(name, '/');
-	for (size_t i = 0; i < WORLD_PODS; i++) {
-		struct world_pod *pod = &world->pods[i];
-		const char *its =
-			pod->object
-				? json_string_value(json_object_get(json_object_get(pod->object, "metadata"), "name"))
-				: NULL;
-		if (its && !strcmp(its, slash + 1))
-			return pod;
-	}
-	return NULL;
-}
-
-static void pod_tell(struct world *world, struct world_pod *pod)
-{
-	if (world->engine && !world->blind)
-		engine_pod_applied(world->engine, pod_of(pod), world->now);
-}
-
-void world_pod(struct world *world, const char *name, const char *networks)
-{
-	char namespace[64];
-	const char *slash = strchr(name, '/');
-	snprintf(namespace, sizeof namespace, "%.*s", (int)(slash - name), name);
-	char *uid = mem_printf("uid-%s", slash + 1);
-	struct world_pod *pod = NULL;
-	for (size_t i = 0; i < WORLD_PODS && !pod; i++)
-		pod = world->pods[i].object ? NULL : &world->pods[i];
-	assert_non_null(pod);
-	pod->object = json_pack("{s:{s:s,s:s,s:s,s:{s:s}},s:{s:s},s:{s:s}}", "metadata", "uid", uid, "namespace",
-				namespace, "name", slash + 1, "annotations", POD_NETWORKS_KEY, networks, "spec",
-				"nodeName", "node-1", "status", "phase", "Pending");
-	free(uid);
-	pod_tell(world, pod);
-}
-
-void world_found(struct world *world, const char *pod)
-{
-	engine_pod_found(world->engine, pod_of(pod_at(world, pod)), world->now);
-}
-
-static json_t *annotations(struct world *world, const char *name)
-{
-	struct world_pod *pod = pod_at(world, name);
-	assert_non_null(pod);
-	return json_object_get(json_object_get(pod->object, "metadata"), "annotations");
-}
-
-void world_annotate(struct world *world, const char *name, const char *key, const char *value)
-{
-	if (value)
-		json_object_set_new(annotations(world, name), key, json_string(value));
-	else
-		json_object_del(annotations(world, name), key);
-	pod_tell(world, pod_at(world, name));
-}
-
-const char *world_annotation(struct world *world, const char *name, const char *key)
-{
-	const char *value = json_string_value(json_object_get(annotations(world, name), key));
-	return value ? value : "";
-}
-
-void world_pod_phase(struct world *world, const char *name, const char *phase)
-{
-	struct world_pod *pod = pod_at(world, name);
-	json_object_set_new(json_object_get(pod->object, "status"), "phase", json_string(phase));
-	pod_tell(world, pod);
-}
-
-void world_pod_terminate(struct world *world, const char *name)
-{
-	json_t *metadata = json_object_get(pod_at(world, name)->object, "metadata");
-	json_object_set_new(metadata, "deletionTimestamp", json_string("2026-01-02T03:04:05Z"));
-	json_object_set_new(metadata, "deletionGracePeriodSeconds", json_integer(30));
-	pod_tell(world, pod_at(world, name));
-}
-
-void world_pod_delete(struct world *world, const char *name, enum world_end how)
-{
-	struct world_pod *pod = pod_at(world, name);
-	struct pod *last = pod_of(pod);
-	json_decref(pod->object);
-	pod->object = NULL;
-	last->containers_ended = how == WORLD_ENDED;
-	if (how == WORLD_SILENT)
-		pod_free(last);
-	else
-		engine_pod_deleted(world->engine, last, world->now);
-}
-
-void world_network(struct world *world, const char *name, const char *config)
-{
-	char namespace[64];
-	const char *slash = strchr(name, '/');
-	snprintf(namespace, sizeof namespace, "%.*s", (int)(slash - name), name);
-	if (!config) {
-		engine_network_deleted(world->engine, namespace, slash + 1, world->now);
-		return;
-	}
-	json_t *object = json_pack("{s:{s:s,s:s,s:s},s:{s:s}}", "metadata", "namespace", namespace, "name", slash + 1,
-				   "uid", "uid-net", "spec", "config", config);
-	struct network *network = network_from_json(object);
-	assert_non_null(network);
-	engine_network_applied(world->engine, network, world->now);
-	json_decref(object);
-}
-
-void world_namespace(struct world *world, const char *name, const char *pkeys)
-{
-	json_t *object = json_pack("{s:{s:s,s:{}}}", "metadata", "name", name, "annotations");
-	if (pkeys)
-		json_object_set_new(json_object_get(json_object_get(object, "metadata"), "annotations"),
-				    NAMESPACE_PKEYS_KEY, json_string(pkeys));
-	engine_namespace_applied(world->engine, namespace_rule_from_json(object), world->now);
-	json_decref(object);
-}
-
 static json_t *patch_value(json_t *pod, const char *path, json_t *set)
 {
 	json_t *metadata = json_object_get(pod, "metadata");
@@ -457,7 +317,7 @@ static void do_patch(struct world *world, const struct engine_action *action)
 	assert_int_equal(pod_patch(&text, pod, action->patch.publications, action->patch.n, action->patch.record, &err),
 			 0);
 	char *name = mem_printf("%s/%s", pod->namespace, pod->name);
-	struct world_pod *its = pod_at(world, name);
+	struct world_pod *its = world_pod_at(world, name);
 	enum engine_patched how = its ? world->patch_answer : ENGINE_PATCH_GONE;
 	if (how == ENGINE_PATCHED && !patch_apply(its->object, text.data))
 		how = ENGINE_PATCH_STALE;
@@ -469,7 +329,7 @@ static void do_patch(struct world *world, const struct engine_action *action)
 	}
 	engine_patch_done(world->engine, action->id, how, "made up", world->now);
 	if (how == ENGINE_PATCHED)
-		pod_tell(world, its);
+		world_pod_tell(world, its);
 }
 
 void world_patch_answer(struct world *world, enum engine_patched how)
@@ -485,9 +345,10 @@ static void do_read(struct world *world, const struct engine_action *action)
 {
 	char *name = mem_printf("%s/%s", action->read_pod.namespace, action->read_pod.name);
 	say(world, "READ", "%s", name);
-	struct world_pod *pod = pod_at(world, name);
+	struct world_pod *pod = world_pod_at(world, name);
 	enum engine_read how = world->reads_fail ? ENGINE_READ_FAILED : pod ? ENGINE_READ_FOUND : ENGINE_READ_GONE;
-	engine_pod_read(world->engine, action->id, how, how == ENGINE_READ_FOUND ? pod_of(pod) : NULL, world->now);
+	engine_pod_read(world->engine, action->id, how, how == ENGINE_READ_FOUND ? world_pod_object(pod) : NULL,
+			world->now);
 	free(name);
 }
 
@@ -514,7 +375,7 @@ static void do_action(struct world *world, const struct engine_action *action)
 		engine_pods_begin(world->engine, world->now);
 		for (size_t i = 0; i < WORLD_PODS; i++)
 			if (world->pods[i].object && !world->blind)
-				engine_pod_applied(world->engine, pod_of(&world->pods[i]), world->now);
+				engine_pod_applied(world->engine, world_pod_object(&world->pods[i]), world->now);
 		engine_pods_end(world->engine, world->now);
 		break;
 	case ENGINE_POD_CHANGED:
@@ -547,70 +408,4 @@ void world_pass(struct world *world, int64_t ms)
 		world->now = at > world->now ? at : world->now;
 	world->now = until;
 	world_run(world);
-}
-
-/* --- looking --- */
-
-struct look {
-	const char *pod;
-	int index;
-	uint64_t guid;
-	enum attachment_state state;
-	const char *blocked;
-};
-
-static void look_at(void *aux, const struct attachment_view *view)
-{
-	struct look *look = aux;
-	if (strcmp(view->pod_name, strchr(look->pod, '/') + 1) != 0 || view->index != look->index)
-		return;
-	/* A pod's attachment that is over does not hide its successor. */
-	if (look->state < ATTACHMENT_LEAVING)
-		return;
-	look->state = view->state;
-	look->guid = view->has_guid ? view->guid.v : 0;
-	look->blocked = view->blocked_reason ? view->blocked_reason : "";
-}
-
-static struct look look(const struct world *world, const char *pod, int index)
-{
-	struct look look = { pod, index, 0, ATTACHMENT_STATES, "" };
-	engine_each(world->engine, look_at, &look);
-	return look;
-}
-
-uint64_t world_guid(const struct world *world, const char *pod, int index)
-{
-	return look(world, pod, index).guid;
-}
-
-enum attachment_state world_state(const struct world *world, const char *pod, int index)
-{
-	return look(world, pod, index).state;
-}
-
-const char *world_blocked(const struct world *world, const char *pod, int index)
-{
-	return look(world, pod, index).blocked;
-}
-
-struct seek {
-	const char *pod;
-	int index;
-	struct attachment_view view;
-};
-
-static void seek(void *aux, const struct attachment_view *view)
-{
-	struct seek *seek = aux;
-	if (!strcmp(view->pod_name, strchr(seek->pod, '/') + 1) && view->index == seek->index &&
-	    view->state < ATTACHMENT_LEAVING)
-		seek->view = *view;
-}
-
-struct attachment_view world_view(const struct world *world, const char *pod, int index)
-{
-	struct seek found = { pod, index, { 0 } };
-	engine_each(world->engine, seek, &found);
-	return found.view;
 }
