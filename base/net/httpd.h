@@ -8,7 +8,8 @@
 #include "base/net/loop.h"
 
 /* HTTP/1.1 server on the loop, over libmicrohttpd's epoll descriptor: no thread.  A request may be answered at
- * once or any time later; waiting costs its connection and nothing else. */
+ * once or any time later; waiting costs its connection and nothing else.  TLS handshakes of many who come at once are
+ * spread over the loop's turns. */
 struct httpd;
 struct httpd_request;
 
@@ -31,8 +32,8 @@ struct httpd_options {
 	 * for each connection.  0: 16 KiB. */
 	size_t connection_memory;
 	size_t body_max; /* a larger request body is answered 413 */
-	/* Ends a connection on which nothing moves; not while a request waits for its answer.  Rounded up to seconds;
-	 * 0: never. */
+	/* Ends a connection on which nothing moves; not while a request waits for its answer, nor before its first byte (the
+	 * next one is for that).  Rounded up to seconds; 0: never. */
 	int64_t idle_timeout_ms;
 	/* Ends a connection that has not brought a whole request so long after it was opened or last answered, though
 	 * bytes keep coming.  0: four times idle_timeout_ms. */
