@@ -81,6 +81,8 @@ struct engine *engine_new(const struct engine_options *options)
 	e->wall_offset = options->wall_offset_ms;
 	e->limited = options->limited.v && pkey_set_has(&options->pkeys, options->limited);
 	e->by_pkey = mem_array(PKEY_COUNT, sizeof(struct partition *));
+	e->listed_of = mem_array(PKEY_COUNT, sizeof *e->listed_of);
+	e->listing_of = mem_array(PKEY_COUNT, sizeof *e->listing_of);
 	e->guids = mem_array(e->options.batch_max, sizeof *e->guids);
 	e->publications = mem_array(POD_NETWORKS_MAX + 1, sizeof *e->publications);
 	e->pool_wake.kind = WAKE_POOL;
@@ -115,6 +117,8 @@ void engine_free(struct engine *e)
 	hash_free(&e->awaiters);
 	wakes_free(&e->wakes);
 	free(e->by_pkey);
+	free(e->listed_of);
+	free(e->listing_of);
 	free(e->guids);
 	free(e->publications);
 	free(e->record);
@@ -199,6 +203,7 @@ void engine_status(const struct engine *e, struct engine_status *status)
 		.orphans = e->strays[STRAY_ORPHAN],
 		.foreign = e->strays[STRAY_FOREIGN],
 		.missing = e->n_missing,
+		.queued = e->queued,
 		.joins = e->done_joins,
 		.leaves = e->done_leaves,
 		.lists = e->done_lists,
@@ -261,7 +266,7 @@ static const char *pkey_text_of(const struct attachment *a)
 	return def && def->has_pkey == NETWORK_PKEY_VALID ? def->pkey_text : NULL;
 }
 
-static void view_of(const struct engine *e, struct attachment_view *view, const struct attachment *a)
+void engine_view_of(const struct engine *e, struct attachment_view *view, const struct attachment *a)
 {
 	const struct engine_pod *p = a->pod;
 	*view = (struct attachment_view){
@@ -301,7 +306,7 @@ static void each_in(const struct engine *e, const struct engine_pod *p,
 {
 	for (const struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment_view view;
-		view_of(e, &view, container_of(at, struct attachment, in_pod));
+		engine_view_of(e, &view, container_of(at, struct attachment, in_pod));
 		visit(aux, &view);
 	}
 }

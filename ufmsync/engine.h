@@ -210,6 +210,7 @@ struct engine_status {
 	uint64_t orphans;        /* in our range and PKeys, without an owner, not removed yet */
 	uint64_t foreign;        /* left alone: came back after removal, or kept by UFMSYNC_ORPHANS */
 	uint64_t missing;        /* memberships of members that the last list did not show */
+	uint64_t queued;         /* memberships of attachments that wait to be written */
 	uint64_t joins, leaves, lists, patches; /* actions handed out so far */
 	int64_t last_audit;                     /* when the last complete list ended; -1: never */
 	struct guid_pool_use pool;
@@ -250,13 +251,16 @@ void engine_each_of_pod(const struct engine *engine, const char *uid,
 
 /* --- questions of operators (engine_query.c) --- */
 
-/* Attachments in pages: those of the pods behind `after` (a pod's uid; NULL: from the first), of at most `pods` pods.
- * Returns the uid to go on after, borrowed; NULL: that was the last pod.  *known: false when `after` is no pod any more,
- * and nothing was visited. */
-const char *engine_each_page(const struct engine *engine, const char *after, size_t pods, bool *known,
+/* Attachments in pages, those of the pods that are gone last: `after` is what the call before returned (NULL: from the
+ * first), at most `pods` pods are visited.  Returns where to go on, borrowed until the next call of this; NULL: that was
+ * the last pod.  *known: false when the pod at `after` has gone meanwhile; nothing was visited then.  A pod that goes
+ * between two calls may be visited twice. */
+const char *engine_each_page(struct engine *engine, const char *after, size_t pods, bool *known,
 			     void (*visit)(void *aux, const struct attachment_view *view), void *aux);
-/* Who holds this GUID, a resting one included; false: nobody. */
+/* Who holds this GUID, a resting one included; false: nobody, as far as a leader knows. */
 bool engine_holder(const struct engine *engine, struct guid guid, struct attachment_view *view);
+void engine_range(const struct engine *engine, struct guid *first, struct guid *last);
+bool engine_writes_to(const struct engine *engine, struct pkey pkey); /* UFMSYNC_PKEYS */
 
 /* One PKey: what attachments want of it, and what the last complete list showed. */
 struct pkey_view {
@@ -267,8 +271,21 @@ struct pkey_view {
 	uint64_t missing;       /* wanted members that it did not show */
 	uint64_t orphans, foreign;
 };
-/* Each PKey that has anything of this, in ascending order. */
-void engine_each_pkey(const struct engine *engine, void (*visit)(void *aux, const struct pkey_view *view), void *aux);
+/* The first PKey, not below `from`, that has anything of this; false: there is none any more. */
+bool engine_pkey_from(const struct engine *engine, uint16_t from, struct pkey_view *view);
+
+/* What a member that the fabric manager lists is to us. */
+enum member_kind {
+	MEMBER_OF_ATTACHMENT, /* it has a seat there, and may be coming or leaving */
+	MEMBER_IS_ORPHAN,     /* of our range, without an owner */
+	MEMBER_IS_UNEXPECTED, /* its owner has no seat there */
+	MEMBER_IS_FOREIGN,    /* of our range, left alone: another writer's, or in a PKey that we do not write to */
+	MEMBER_IS_OUTSIDE,    /* not of our range */
+	MEMBER_KINDS
+};
+/* *holder as of engine_holder(), *held whether there is one; *right: membership and index0 are those of its seat. */
+enum member_kind engine_member_kind(const struct engine *engine, struct pkey pkey, const struct member *member,
+				    struct attachment_view *holder, bool *held, bool *right);
 
 /* A GUID of our range that is listed though no live attachment wants it there. */
 enum stray_kind { STRAY_IS_ORPHAN, STRAY_IS_UNEXPECTED /* of a live attachment, in another PKey */, STRAY_IS_FOREIGN };
@@ -279,12 +296,22 @@ struct stray_view {
 	bool index0;
 	enum stray_kind kind;
 	bool removing;      /* asked for, or under way */
-	int64_t first_seen; /* ms, as `now` */
+	bool removable;     /* by name: an orphan, and seen long enough (UFMSYNC_ORPHAN_GRACE) */
+	int64_t first_seen; /* ms, as `now`; -1: no complete list was evaluated since */
 };
-/* In no promised order; `revision` changes whenever this set does. */
-void engine_each_stray(const struct engine *engine, void (*visit)(void *aux, const struct stray_view *view), void *aux);
-uint64_t engine_strays_revision(const struct engine *engine);
-/* An operator names orphans to be removed, brake or not.  False, and nothing happens: `revision` is not the present one, or
- * one of them is no orphan any more (*which).  Only a leader's engine. */
+/* In no promised order, in steps: starts with a zeroed place, until it returns false.  Of at most `steps`, more than
+ * there are visits.  *lost: the set has changed since the last step; start again. */
+struct stray_place {
+	bool begun;
+	uint64_t revision;
+	struct pkey pkey;
+	struct guid guid; /* zero: at the PKey's first */
+};
+bool engine_each_stray(const struct engine *engine, struct stray_place *place, size_t steps, bool *lost,
+		       void (*visit)(void *aux, const struct stray_view *view), void *aux);
+uint64_t engine_strays_revision(const struct engine *engine); /* changes whenever this set does */
+/* An operator names orphans to be removed, from every PKey where they are that, brake or not.  False, and nothing
+ * happens: `revision` is not the present one (*which is n), or one of them is not removable (*which).  The brake stays as
+ * it is, and one that is not removed at once is tried again at each audit, while it is an orphan.  Only a leader's engine. */
 bool engine_remove_orphans(struct engine *engine, const struct guid *guids, size_t n, uint64_t revision, size_t *which,
 			   int64_t now);

@@ -54,8 +54,11 @@ void engine_attachment_state(struct engine *e, struct attachment *a, enum attach
 	a->since = e->now;
 	if (to == ATTACHMENT_PUBLISHED || to == ATTACHMENT_LEAVING || to == ATTACHMENT_RESTING)
 		unpend(e, a);
-	if (!was_over && attachment_is_over(a))
+	if (!was_over && attachment_is_over(a)) {
 		engine_net_live(e, a->net, -1);
+		for (unsigned i = 0; a->has_guid && i < a->n_seats; i++)
+			a->seats[i].partition->members[a->seats[i].limited]--;
+	}
 	engine_pod_tell(e, a->pod);
 }
 
@@ -192,12 +195,22 @@ void engine_guid_block(struct engine *e, struct guid guid)
 		engine_guid_freed(e, guid);
 }
 
+void engine_seat_missing(struct engine *e, struct seat *seat, bool missing)
+{
+	if (seat->missing == missing)
+		return;
+	seat->missing = missing;
+	e->n_missing = missing ? e->n_missing + 1 : e->n_missing - 1;
+	seat->partition->missing = missing ? seat->partition->missing + 1 : seat->partition->missing - 1;
+}
+
 /* What the lists showed of this GUID in this PKey before it had an owner now speaks of the seat. */
 static void seat_take(struct engine *e, struct attachment *a, struct seat *seat)
 {
 	seat->state = SEAT_JOIN_QUEUED;
 	seat->after = 0;
 	chain_append(&seat->partition->seats, &seat->in_partition);
+	seat->partition->members[seat->limited]++;
 	struct stray *stray = engine_stray_find(e, a->guid, seat->partition);
 	if (!stray)
 		return;
@@ -243,9 +256,9 @@ static void seat_unlink(struct engine *e, struct seat *seat)
 	if (e->sweep.at == &seat->in_partition)
 		e->sweep.at = seat->in_partition.next;
 	chain_remove(&seat->in_partition);
-	if (seat->missing)
-		e->n_missing--;
-	seat->missing = false;
+	if (!attachment_is_over(seat_attachment(seat)))
+		seat->partition->members[seat->limited]--;
+	engine_seat_missing(e, seat, false);
 }
 
 static void let_go_of_guid(struct engine *e, struct attachment *a)
@@ -368,9 +381,7 @@ void engine_attachment_left(struct engine *e, struct attachment *a)
 		struct seat *seat = &a->seats[i];
 		seat->after = e->seq; /* only lists that are yet to be sent tell whether it stays away */
 		seat->confirmed = !seat->maybe;
-		if (seat->missing)
-			e->n_missing--;
-		seat->missing = false;
+		engine_seat_missing(e, seat, false);
 	}
 	a->rested = false;
 	a->unconfirmed = is_unconfirmed(a);

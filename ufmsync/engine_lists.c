@@ -1,5 +1,6 @@
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "ufmsync/engine_parts.h"
@@ -76,6 +77,7 @@ bool engine_next_list(struct engine *e, struct engine_action *action)
 		e->audit_due = false;
 		e->listing_all = true;
 		e->listed_all_at = e->now;
+		memset(e->listing_of, 0, PKEY_COUNT * sizeof *e->listing_of);
 		wake_clear(&e->wakes, &e->audit_wake);
 		hand_out(e, NULL, action);
 		return true;
@@ -109,6 +111,8 @@ void engine_listed_member(struct engine *e, uint64_t id, struct pkey pkey, const
 	struct list *list = find_list(e, id);
 	if (!list || pkey.v >= PKEY_COUNT || (list->partition && list->partition->pkey.v != pkey.v))
 		return;
+	if (!list->partition)
+		e->listing_of[pkey.v]++;
 	if (!guid_pool_in_range(e->pool, member->guid) && !engine_broken(BREAK_OUT_OF_RANGE))
 		return;
 	list->in_range++;
@@ -130,9 +134,7 @@ void engine_listed_member(struct engine *e, uint64_t id, struct pkey pkey, const
 static void put_back(struct engine *e, struct seat *seat)
 {
 	struct attachment *a = seat_attachment(seat);
-	if (!seat->missing)
-		e->n_missing++;
-	seat->missing = true;
+	engine_seat_missing(e, seat, true);
 	engine_seat_join(e, seat);
 	engine_attachment_settle(e, a);
 	engine_pod_tell(e, a->pod);
@@ -150,9 +152,7 @@ static void found(struct engine *e, struct seat *seat)
 		seat->settle_at = 0; /* the only one that was sent has landed */
 	if (seat->sends <= 1)
 		seat->sends = 0;
-	if (seat->missing)
-		e->n_missing--;
-	seat->missing = false;
+	engine_seat_missing(e, seat, false);
 	engine_attachment_settle(e, seat_attachment(seat));
 	engine_pod_tell(e, seat_attachment(seat)->pod);
 }
@@ -259,6 +259,9 @@ static void end_of_all(struct engine *e, struct list *list)
 	e->listing_all = false;
 	e->audit_failures = 0;
 	e->last_audit = list->done_at;
+	uint32_t *counted = e->listing_of;
+	e->listing_of = e->listed_of;
+	e->listed_of = counted;
 	guid_pool_expire(e->pool, e->now); /* or those that nobody asks for would be counted as resting for ever */
 	int64_t next = e->now + e->options.audit_ms;
 	if (first) {

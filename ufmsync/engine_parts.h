@@ -72,6 +72,7 @@ static inline struct attachment *seat_attachment(struct seat *seat)
 {
 	return container_of(seat - seat->number, struct attachment, seats);
 }
+void engine_seat_missing(struct engine *e, struct seat *seat, bool missing);
 
 /* engine_decide.c: which GUID, which PKeys, or why not */
 void engine_decide(struct engine *e, struct attachment *a);
@@ -124,6 +125,9 @@ void engine_strays_classify(struct engine *e, struct guid guid); /* its holder c
 void engine_strays_listed_all(struct engine *e);                 /* a complete list was evaluated: the brake */
 bool engine_may_remove(const struct engine *e);
 bool engine_stray_wants_removal(const struct engine *e, const struct stray *stray);
+bool engine_stray_is_removable(const struct engine *e, const struct stray *stray); /* by name */
+bool engine_stray_is_to_go(const struct engine *e, const struct stray *stray);
+enum stray_class engine_stray_class(const struct engine *e, const struct stray *stray);
 void engine_strays_confirmed(struct engine *e);
 void engine_strays_free(struct engine *e);
 
@@ -167,6 +171,9 @@ static inline void engine_spend(size_t *budget, size_t cost)
 {
 	*budget -= *budget < cost ? *budget : cost;
 }
+
+/* engine.c: looking at it from outside */
+void engine_view_of(const struct engine *e, struct attachment_view *view, const struct attachment *a);
 
 /* engine_start.c: what a new leader does, in order */
 void engine_start_work(struct engine *e, size_t *budget);

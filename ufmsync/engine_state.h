@@ -210,6 +210,8 @@ struct queue {
 	struct partition *partition;
 };
 
+enum stray_class { STRAY_NOT_OURS, STRAY_ORPHAN, STRAY_UNEXPECTED, STRAY_FOREIGN, STRAY_GONE, STRAY_CLASSES };
+
 struct partition {
 	struct chain in_partitions;
 	struct pkey pkey;
@@ -220,6 +222,8 @@ struct partition {
 	struct chain in_due; /* engine.due_partitions: to be listed now */
 	bool listing, again; /* a list is under way or being evaluated; another must follow */
 	uint8_t list_tries, list_failures;
+	uint32_t members[2], missing; /* seats of live attachments: full, limited; those counted in engine.n_missing */
+	uint32_t classes[STRAY_CLASSES];
 };
 
 /* A GUID of our range that is listed though nobody of ours sits there. */
@@ -250,10 +254,9 @@ struct stray {
 	bool tried;         /* its removal was sent */
 	bool tried_again;   /* twice: the one may land when the other has done it */
 	bool sighted, ripe; /* a complete list showed it; two did, far enough apart */
+	bool named;         /* an operator asked for its removal, while it was an orphan */
 	uint32_t foreign;   /* epoch in which it came back after removal; 0: never */
 };
-
-enum stray_class { STRAY_NOT_OURS, STRAY_ORPHAN, STRAY_UNEXPECTED, STRAY_FOREIGN, STRAY_GONE, STRAY_CLASSES };
 
 struct list {
 	struct chain in_lists; /* engine.lists, then engine.finished */
@@ -369,6 +372,8 @@ struct engine {
 	uint64_t n_blocked, n_missing, n_pods, n_networks, n_strays, n_tombstones, n_ripe;
 	uint64_t strays[STRAY_CLASSES];
 	uint64_t in_range; /* of the last complete list */
+	uint64_t strays_revision;
+	uint32_t *listed_of, *listing_of; /* members by PKey, of the last complete list and of the one coming in */
 	bool stray_overflow;
 	struct chain tombstones, foreigners;
 	uint64_t n_ungated;
@@ -385,6 +390,7 @@ struct engine {
 	size_t gone_at;
 
 	/* Borrowed to the caller until the next call. */
+	char place[GUID_TEXT_MAX + 1];
 	struct event *said;
 	char *told;
 	struct guid *guids;

@@ -35,7 +35,7 @@ struct stray *engine_stray_find(const struct engine *e, struct guid guid, const 
 
 /* --- counting --- */
 
-static enum stray_class class_of(const struct engine *e, const struct stray *stray)
+enum stray_class engine_stray_class(const struct engine *e, const struct stray *stray)
 {
 	const struct attachment *holder = engine_find_holder(e, stray->sighting->guid);
 	if (stray->state == STRAY_REMOVED)
@@ -47,13 +47,24 @@ static enum stray_class class_of(const struct engine *e, const struct stray *str
 	return holder && holder->state != ATTACHMENT_RESTING ? STRAY_UNEXPECTED : STRAY_ORPHAN;
 }
 
+static void uncount(struct engine *e, struct stray *stray)
+{
+	e->strays[stray->counted - 1]--;
+	stray->partition->classes[stray->counted - 1]--;
+}
+
 static void count(struct engine *e, struct stray *stray)
 {
+	enum stray_class class = engine_stray_class(e, stray);
+	if (stray->counted == class + 1)
+		return;
 	if (stray->counted)
-		e->strays[stray->counted - 1]--;
-	enum stray_class class = class_of(e, stray);
+		uncount(e, stray);
 	e->strays[class]++;
+	stray->partition->classes[class]++;
 	stray->counted = (uint8_t)(class + 1);
+	stray->named &= class == STRAY_ORPHAN;
+	e->strays_revision++;
 }
 
 void engine_strays_classify(struct engine *e, struct guid guid)
@@ -151,7 +162,8 @@ void engine_stray_free(struct engine *e, struct stray *stray)
 		e->sweep.at = stray->in_partition.next;
 	chain_remove(&stray->in_partition);
 	chain_remove(&stray->in_sighting);
-	e->strays[stray->counted - 1]--;
+	e->strays_revision += stray->counted != STRAY_GONE + 1;
+	uncount(e, stray);
 	e->n_strays--;
 	sighting->n--;
 	if (was_listed)
@@ -224,6 +236,19 @@ static void sighted(struct engine *e, struct stray *stray, const struct list *li
 	}
 }
 
+/* What an operator named is tried again at each audit, as what is removed by itself is. */
+static void try_again(struct engine *e, struct stray *stray, const struct list *list)
+{
+	if (stray->named && !list->partition && stray->state == STRAY_SEEN)
+		engine_stray_remove(e, stray);
+}
+
+static void still_there(struct engine *e, struct stray *stray, const struct list *list)
+{
+	sighted(e, stray, list);
+	try_again(e, stray, list);
+}
+
 void engine_stray_judge(struct engine *e, const struct list *list, struct stray *stray)
 {
 	bool seen = stray->seen[list->partition ? 0 : 1] == list->seq;
@@ -234,7 +259,7 @@ void engine_stray_judge(struct engine *e, const struct list *list, struct stray 
 	case STRAY_SEEN:
 	case STRAY_QUEUED:
 		if (seen)
-			sighted(e, stray, list);
+			still_there(e, stray, list);
 		else if (stray->tried || stray->foreign)
 			removed(e, stray); /* our doing, if late; or another writer's, who may do it again */
 		else
@@ -247,6 +272,7 @@ void engine_stray_judge(struct engine *e, const struct list *list, struct stray 
 			e->sweep.judged_later = true;
 		} else if (seen) {
 			stray->state = STRAY_SEEN; /* the next audit tries again */
+			try_again(e, stray, list);
 		} else {
 			removed(e, stray);
 		}
@@ -272,8 +298,26 @@ bool engine_stray_wants_removal(const struct engine *e, const struct stray *stra
 {
 	if (stray->state != STRAY_SEEN || !stray->ripe)
 		return false;
-	enum stray_class class = class_of(e, stray);
+	enum stray_class class = engine_stray_class(e, stray);
 	return class == STRAY_ORPHAN || class == STRAY_UNEXPECTED;
+}
+
+/* Also behind the brake: an operator who names a GUID has looked at it.  But what has only just been seen may belong to a
+ * pod of which the watch has not told yet. */
+bool engine_stray_is_removable(const struct engine *e, const struct stray *stray)
+{
+	return e->phase == PHASE_RUN && e->now >= e->quiet_until && stray->sighted &&
+	       engine_stray_class(e, stray) == STRAY_ORPHAN &&
+	       (stray->ripe || e->now - stray->first_seen >= e->options.orphan_grace_ms ||
+		engine_broken(BREAK_REMOVE_AT_FIRST_SIGHT));
+}
+
+/* Asked once more, when the removal is sent. */
+bool engine_stray_is_to_go(const struct engine *e, const struct stray *stray)
+{
+	if (stray->named)
+		return engine_stray_is_removable(e, stray);
+	return engine_may_remove(e) && engine_stray_wants_removal(e, stray);
 }
 
 void engine_strays_listed_all(struct engine *e)

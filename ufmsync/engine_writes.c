@@ -56,7 +56,7 @@ static void fill_write(struct engine *e, struct write *write, struct queue *queu
 		if (queue->kind == QUEUE_REMOVE) {
 			struct stray *stray = container_of(link, struct stray, in_queue);
 			stray->state = STRAY_SEEN;
-			if (!engine_may_remove(e) || !engine_stray_wants_removal(e, stray))
+			if (!engine_stray_is_to_go(e, stray))
 				continue;
 			stray->state = STRAY_SENT;
 			stray->tried_again = stray->tried;
