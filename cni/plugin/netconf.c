@@ -173,7 +173,8 @@ char *netconf_for_undo(const struct netconf *conf, const char *result, size_t le
 static int read_version(struct netconf *conf, const json_t *config, struct cni_error *err)
 {
 	const json_t *value = json_at(config, "cniVersion", NULL);
-	const char *text = value ? json_str(value, NULL) : "0.1.0"; /* what its absence means */
+	const char *said = value ? json_str(value, NULL) : "";
+	const char *text = said && !*said ? "0.1.0" : said; /* what its absence means; Multus makes "" of that */
 
 	if (!text)
 		return cni_fail(err, CNI_UNDECODABLE, "cniVersion: must be a text");
@@ -183,7 +184,7 @@ static int read_version(struct netconf *conf, const json_t *config, struct cni_e
 	if (conf->version)
 		return 0;
 	return cni_fail(err, CNI_INCOMPATIBLE_VERSION, "cniVersion %.40s%s: accepted are 0.3.1, 0.4.0, 1.0.0 and 1.1.0",
-			text, value ? "" : " (as none is given)");
+			text, *said ? "" : " (as none is given)");
 }
 
 bool netconf_version_is(const struct netconf *conf, const char *least)
