@@ -1,6 +1,7 @@
 #include "cni/plugin/plugin.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -212,6 +213,24 @@ static int run_command(struct plugin_call *call)
 	return pass_on(call);
 }
 
+/* No ADD was ever let through with such a definition, so there is nothing to undo; and a runtime that gets an error says
+ * DEL again with what it kept of the definition, however that was corrected since: the pod would stay for ever. */
+static bool nothing_to_undo(const struct plugin_call *call, const struct cni_error *err)
+{
+	return call->environment.command == CNI_DEL &&
+	       (err->code == CNI_UNDECODABLE || err->code == CNI_INCOMPATIBLE_VERSION ||
+		err->code == CNI_INVALID_CONFIG);
+}
+
+static int refuse_config(struct plugin_call *call, const struct cni_error *err)
+{
+	find_log(call);
+	if (!nothing_to_undo(call, err))
+		return plugin_fail(call, err);
+	plugin_log_call(call, "DEL", "nothing to undo", err);
+	return 0;
+}
+
 static int run_with_config(struct plugin_call *call, const char *text, size_t len)
 {
 	struct cni_error err;
@@ -220,15 +239,7 @@ static int run_with_config(struct plugin_call *call, const char *text, size_t le
 		print_versions(call->out, text, len);
 		return 0;
 	}
-	if (netconf_parse(&call->conf, text, len, &err) == 0)
-		return run_command(call);
-	find_log(call);
-	/* No ADD was ever let through with this definition, so there is nothing to undo; an error would only keep the pod. */
-	if (call->environment.command == CNI_DEL && err.code == CNI_INVALID_CONFIG) {
-		plugin_log_call(call, "DEL", "nothing to undo", &err);
-		return 0;
-	}
-	return plugin_fail(call, &err);
+	return netconf_parse(&call->conf, text, len, &err) == 0 ? run_command(call) : refuse_config(call, &err);
 }
 
 int plugin_run(char *const *variables, int in, FILE *out)
@@ -246,7 +257,7 @@ int plugin_run(char *const *variables, int in, FILE *out)
 	/* A person who tries VERSION by hand need not type a config. */
 	bool wanted = call.environment.command != CNI_VERSION || !isatty(in);
 	if (wanted && read_stdin(&config, in, &err) < 0)
-		status = plugin_fail(&call, &err);
+		status = refuse_config(&call, &err);
 	else
 		status = run_with_config(&call, config.data, config.len);
 	buf_free(&config);

@@ -185,12 +185,16 @@ class WithoutService(Case):
         self.assertEqual(self.log(), [])
 
     def test_del_of_what_could_never_be_added_lets_the_pod_go(self):
-        for bad in ({"delegate": None}, {"delegate": "../sh"}, {"delegate": {"type": "ufmsync"}}, {"name": "a/b"}):
+        """Multus says DEL with what it kept of the definition: an error would hold the pod until it is deleted by force."""
+        for bad, code in (({"delegate": None}, 7), ({"delegate": "../sh"}, 7), ({"delegate": {"type": "ufmsync"}}, 7),
+                          ({"name": "a/b"}, 7), ({"cniVersion": ""}, 1), ({"cniVersion": "0.2.0"}, 1),
+                          ({"cniVersion": "1.0"}, 1), ({"cniVersion": 1}, 6), ({"deep": json.loads("[" * 99 + "]" * 99)}, 6),
+                          ({"filler": "x" * (1 << 20)}, 6)):
             done = self.run_plugin("DEL", self.config(**bad))
             self.assertEqual((done.returncode, done.stdout), (0, b""), done)
-            self.assert_error(self.run_plugin("ADD", self.config(**bad)), 7)
+            self.assertEqual((self.log()[-1]["outcome"], self.log()[-1]["code"]), ("nothing to undo", code))
+            self.assert_error(self.run_plugin("ADD", self.config(**bad)), code)
         self.assertEqual(self.calls(), [])
-        self.assertEqual(self.log()[0]["outcome"], "nothing to undo")
 
     def test_a_bad_verify_does_not_keep_del_from_the_delegate(self):
         done = self.run_plugin("DEL", self.config(verifyTimeout=7))
@@ -246,9 +250,10 @@ class WithoutService(Case):
                 else:
                     self.assert_error(done, 1, "does not allow " + command, version=version)
         self.assert_error(self.run_plugin("STATUS", self.config("1.0.0")), 1, "does not allow STATUS")
-        for config in (self.config("0.2.0"), self.config("2.0.0"), {"name": "ib"}):
-            for command in ("ADD", "DEL", "CHECK", "GC", "STATUS"):
-                self.assert_error(self.run_plugin(command, config), 1, "accepted are 0.3.1, 0.4.0, 1.0.0 and 1.1.0")
+        for config in (self.config("0.2.0"), self.config("2.0.0"), self.config(""), {"name": "ib"}):
+            for command in ("ADD", "CHECK", "GC", "STATUS"):
+                error = self.assert_error(self.run_plugin(command, config), 1, "accepted are 0.3.1, 0.4.0, 1.0.0 and 1.1.0")
+                self.assertIn(config.get("cniVersion") or "0.1.0 (as none is given)", error["msg"])
 
     def test_bad_input_has_its_code(self):
         self.assert_error(self.run_plugin("ADD", b""), 6, "not JSON")
