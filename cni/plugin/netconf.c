@@ -159,7 +159,11 @@ char *netconf_for_undo(const struct netconf *conf, const char *result, size_t le
 	struct error why;
 	json_t *added = netconf_version_is(conf, "0.4.0") ? json_parse(result, len, &why) : NULL;
 	json_t *delegate = copy_of(conf->delegate);
+	const char *version = json_str(added, "cniVersion", NULL);
 
+	/* A result without version is of the config's; a prevResult without one is refused, so runtimes fill it in. */
+	if (json_is_object(added) && (!version || !*version))
+		json_object_set_new(added, "cniVersion", json_string(conf->version));
 	if (json_is_object(added))
 		json_object_set(delegate, "prevResult", added);
 	char *text = print(delegate);

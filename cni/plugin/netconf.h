@@ -57,5 +57,6 @@ struct netconf_given {
  * args.cni that are no strings (ib-sriov fails on them); keys that Go takes for one of those named above although they are
  * spelled otherwise ("RuntimeConfig"), as the last one would win there, and that could be the tenant's. */
 char *netconf_for_delegate(const struct netconf *conf, const struct netconf_given *given);
-/* To undo an ADD: as without `given`, and the ADD's result is the prevResult (from 0.4.0 on, when it is an object). */
+/* To undo an ADD: as without `given`, and the ADD's result is the prevResult (from 0.4.0 on, when it is an object;
+ * with the config's cniVersion if it names none). */
 char *netconf_for_undo(const struct netconf *conf, const char *result, size_t len);

@@ -383,8 +383,9 @@ static void test_an_undo_hands_over_what_the_delegate_had_answered(void **state)
 	static const struct {
 		const char *version, *result, *expected;
 	} cases[] = {
-		{ "1.0.0", "{\"ips\":[1]}", ",\"prevResult\":{\"ips\":[1]}}" },
-		{ "0.4.0", "{\"ips\":[1]}", ",\"prevResult\":{\"ips\":[1]}}" },
+		{ "1.0.0", "{\"cniVersion\":\"0.4.0\"}", ",\"prevResult\":{\"cniVersion\":\"0.4.0\"}}" },
+		{ "1.0.0", "{\"ips\":[1]}", ",\"prevResult\":{\"ips\":[1],\"cniVersion\":\"1.0.0\"}}" },
+		{ "0.4.0", "{\"cniVersion\":\"\"}", ",\"prevResult\":{\"cniVersion\":\"0.4.0\"}}" },
 		{ "0.3.1", "{\"ips\":[1]}", "}" },
 		{ "1.0.0", "no JSON", "}" },
 		{ "1.0.0", "[]", "}" },
