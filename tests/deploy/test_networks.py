@@ -124,6 +124,18 @@ class Moving(unittest.TestCase):
                              {k: v for k, v in old.items() if k not in ("capabilities", "cniVersion", "name")})
             self.assertEqual(self.jq("migrate", moved), moved, "a second time changes nothing")
 
+    def test_a_version_that_the_plugin_does_not_take_becomes_one_that_it_takes(self):
+        """ib-sriov, and with it a running site, does with less: none, or older ones."""
+        sriov = {"type": "ib-sriov", "pkey": "0x7"}
+        for version in (None, "", "0.1.0", "0.2.0", "0.3.0"):
+            said = {} if version is None else {"cniVersion": version}
+            for config in (dict(sriov, **said), dict(said, plugins=[sriov, {"type": "tuning"}])):
+                moved = json.loads(self.jq("migrate", definition(config))["spec"]["config"])
+                self.assertEqual(moved["cniVersion"], "0.3.1", config)
+        for version in ("0.3.1", "0.4.0", "1.0.0", "1.1.0", "1.2.0"):
+            moved = json.loads(self.jq("migrate", definition(dict(sriov, cniVersion=version)))["spec"]["config"])
+            self.assertEqual(moved["cniVersion"], version)
+
     def test_rollback_is_gated_as_under_ib_kubernetes(self):
         for name, config in OLD.items():
             back = self.jq("rollback", self.jq("migrate", definition(config)))
