@@ -6,7 +6,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 
-enum { LABEL_MAX = 63, SUBDOMAIN_MAX = 253, UID_MAX = 64, INTERFACE_MAX = 15, NAME_MAX_LEN = 253, CONTAINER_MAX = 128 };
+enum { LABEL_MAX = 63, SUBDOMAIN_MAX = 253, UID_MAX = 64, INTERFACE_MAX = 15, NAME_MAX_LEN = 253, CONTAINER_MAX = 255 };
 
 static bool is_label_char(char c)
 {
@@ -91,7 +91,7 @@ static const struct field fields[FIELDS] = {
 	[UID] = { "pod", "uid", false, is_uid, "1 to 64 letters, digits and '-'" },
 	[INTERFACE] = { NULL, "interface", false, is_interface, "the name of an interface (1 to 15 bytes)" },
 	[NETWORK_NAME] = { NULL, "networkName", false, is_network_name, "1 to 253 characters" },
-	[CONTAINER_ID] = { NULL, "containerID", true, is_container, "at most 128 characters" },
+	[CONTAINER_ID] = { NULL, "containerID", true, is_container, "at most 255 characters" },
 	[NODE] = { NULL, "node", true, is_node, "the name of a node" },
 };
 

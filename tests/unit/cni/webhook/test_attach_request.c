@@ -17,7 +17,9 @@
 #define INTERFACE "\"interface\":\"net1\""
 #define NETWORK   "\"networkName\":\"ib\""
 #define ALL       POD "," INTERFACE "," NETWORK
-#define TEXT_64   "0123456789012345678901234567890123456789012345678901234567890123"
+#define TEXT_63   "012345678901234567890123456789012345678901234567890123456789012"
+#define TEXT_64   TEXT_63 "3"
+#define TEXT_255  TEXT_64 TEXT_64 TEXT_64 TEXT_63
 #define TEXT_256  TEXT_64 TEXT_64 TEXT_64 TEXT_64
 #define A_POD(ns, name, uid)                                                                                           \
 	"{\"pod\":{\"namespace\":" ns ",\"name\":" name ",\"uid\":" uid "}," INTERFACE "," NETWORK "}"
@@ -145,8 +147,9 @@ static void test_each_text_has_its_bound(void **state)
 	refused("{" POD "," INTERFACE ",\"networkName\":\"\"}", "networkName is not");
 	refused("{" POD "," INTERFACE ",\"networkName\":\"a\\nb\"}", "networkName is not");
 	refused("{" POD "," INTERFACE ",\"networkName\":\"" TEXT_256 "\"}", "networkName is not");
-	free(parse("{" ALL ",\"containerID\":\"" TEXT_64 TEXT_64 "\"}"));
-	refused("{" ALL ",\"containerID\":\"" TEXT_64 TEXT_64 "x\"}", "containerID is not");
+	/* As long as the plugin takes them. */
+	free(parse("{" ALL ",\"containerID\":\"" TEXT_255 "\"}"));
+	refused("{" ALL ",\"containerID\":\"" TEXT_256 "\"}", "containerID is not");
 	refused("{" ALL ",\"containerID\":1}", "containerID is not");
 	refused("{" ALL ",\"node\":\"" TEXT_256 "\"}", "node is not");
 	refused("{" ALL ",\"node\":\"a/b\"}", "node is not");
