@@ -128,11 +128,14 @@ static int hang_up(pid_t pid, struct error *err)
 	if (!is_opensm(pid))
 		result = error_set(err, ERROR_GONE, "process %d is no opensm", (int)pid);
 	else if (pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0)
-		result = errno == EPERM
-				 ? error_set(err, ERROR_AUTH,
-					     "process %d may not be signalled: run as its user, or with CAP_KILL",
-					     (int)pid)
-				 : error_set(err, ERROR_GONE, "process %d is gone", (int)pid);
+		result =
+			errno == ESRCH
+				? error_set(err, ERROR_GONE, "process %d is gone", (int)pid)
+				: error_set(
+					  err, ERROR_AUTH,
+					  "process %d may not be signalled: %s; run as its user, or with CAP_KILL, and "
+					  "not confined by AppArmor or SELinux",
+					  (int)pid, strerror(errno));
 	close(fd);
 	return result;
 }

@@ -56,7 +56,8 @@ static int no_such(const struct fabric_options *options, struct error *err)
 		"a port");
 }
 
-/* Without verbs (a port of which only the management device is there): by what the kernel lists. */
+/* Without verbs (a port of which only the management device is there): by what the kernel lists.  Ethernet ports (RoCE)
+ * have no subnet manager. */
 static bool pick_by_umad(struct fabric *fabric)
 {
 	char names[UMAD_MAX_DEVICES][UMAD_CA_NAME_LEN];
@@ -69,12 +70,13 @@ static bool pick_by_umad(struct fabric *fabric)
 		if ((wanted && strcmp(names[i], wanted) != 0) ||
 		    umad_get_port(names[i], (int)fabric->options.port, &port) < 0)
 			continue;
-		bool active = port.state == MAD_PORT_ACTIVE;
-		if (!found || active) {
+		bool fits = strcmp(port.link_layer, "Ethernet") != 0;
+		bool active = fits && port.state == MAD_PORT_ACTIVE;
+		if (active || (fits && !found)) {
 			memcpy(fabric->device, names[i], sizeof fabric->device);
 			fabric->port = (unsigned)port.portnum;
+			found = true;
 		}
-		found = true;
 		umad_release_port(&port);
 		if (active)
 			break;
