@@ -2,6 +2,7 @@
 """The manifests of deploy/ ask for what they say they ask for.  Usage: test_manifests.py SOURCE-FOLDER"""
 
 import os
+import re
 import sys
 import unittest
 
@@ -10,6 +11,7 @@ import manifests
 ROOT = sys.argv[1]
 NODE = os.path.join(ROOT, "deploy/node")
 VARIANTS = os.path.join(ROOT, "deploy/node-variants")
+OPENSM = {name: os.path.join(ROOT, "deploy/opensm", name) for name in ("host", "host-device-plugin", "pod")}
 
 
 def one(objects, kind):
@@ -95,6 +97,91 @@ class Manifests(unittest.TestCase):
         kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
         self.assertEqual(set(constraints["volumes"]), kinds)
         self.assertEqual([k for k in constraints if k.startswith("allow") and constraints[k]], ["allowHostDirVolumePlugin"])
+
+
+class OpenSM(unittest.TestCase):
+    """deploy/opensm: what is given, and that it is enough for the way that OpenSM is told."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects = {name: manifests.build(folder) for name, folder in OPENSM.items()}
+        cls.deployments = {name: one(objects, "Deployment")["spec"] for name, objects in cls.objects.items()}
+        cls.pods = {name: spec["template"]["spec"] for name, spec in cls.deployments.items()}
+
+    def container(self, name, which="ufmsyncd"):
+        return next(c for c in self.pods[name]["containers"] if c["name"] == which)
+
+    def env(self, name):
+        return {e["name"]: e.get("value") for e in self.container(name)["env"]}
+
+    def test_one_writer_on_the_node_that_has_the_file(self):
+        for name, spec in self.deployments.items():
+            self.assertEqual((spec["replicas"], spec["strategy"]), (1, {"type": "Recreate"}), name)
+            self.assertIn("ufmsync.io/subnet-manager", self.pods[name]["nodeSelector"])
+            self.assertIs(self.pods[name]["enableServiceLinks"], False)
+
+    def test_the_folder_is_shared_never_the_file(self):
+        for name, pod in self.pods.items():
+            folder = os.path.dirname(self.env(name)["OPENSM_PARTITIONS_FILE"])
+            self.assertEqual(host_paths(pod)["opensm"], "/etc/opensm")
+            self.assertEqual([v["hostPath"]["type"] for v in pod["volumes"] if v["name"] == "opensm"], ["Directory"])
+            for container in pod["containers"]:
+                mount, = [m for m in container["volumeMounts"] if m["name"] == "opensm"]
+                self.assertEqual(mount["mountPath"], folder)
+                self.assertFalse(any("subPath" in m or "subPathExpr" in m for m in container["volumeMounts"]))
+            mount, = [m for m in self.container(name)["volumeMounts"] if m["name"] == "opensm"]
+            self.assertNotIn("readOnly", mount)
+
+    def test_each_way_has_the_rights_that_it_needs_and_no_other(self):
+        expected = {  # hostPID, shareProcessNamespace, privileged, how OpenSM is told
+            "host": (True, False, True, "process"),
+            "host-device-plugin": (False, False, False, "trap"),
+            "pod": (False, True, True, "process"),
+        }
+        for name, pod in self.pods.items():
+            security = self.container(name)["securityContext"]
+            self.assertEqual((pod.get("hostPID", False), pod.get("shareProcessNamespace", False),
+                              security.get("privileged", False), self.env(name)["OPENSM_RELOAD"]), expected[name], name)
+            for right in ("hostNetwork", "hostIPC"):
+                self.assertNotIn(right, pod)
+            self.assertTrue(security["readOnlyRootFilesystem"])
+            self.assertEqual(security["allowPrivilegeEscalation"], security.get("privileged", False), "or it is refused")
+            self.assertEqual(security["capabilities"], {"drop": ["ALL"]})
+            self.assertEqual(set(host_paths(pod)) - {"opensm-cache"}, {"opensm", "infiniband"})
+        self.assertEqual(list(self.container("host-device-plugin")["resources"]["limits"]),
+                         ["memory", "rdma/hca_shared_devices_a"])
+
+    def test_opensm_beside_it_reads_that_file_and_logs_where_it_is_looked_for(self):
+        opensm, ours = self.container("pod", "opensm"), self.container("pod")
+        words = opensm["command"]
+        self.assertEqual(words[words.index("-P") + 1], self.env("pod")["OPENSM_PARTITIONS_FILE"])
+        self.assertEqual(words[words.index("-f") + 1], self.env("pod")["OPENSM_LOG"])
+        where = {c["name"]: {m["mountPath"] for m in c["volumeMounts"] if m["name"] == "opensm-log"} for c in (opensm, ours)}
+        self.assertEqual(where["opensm"], where["ufmsyncd"])
+        self.assertEqual(opensm["securityContext"]["runAsUser"], ours["securityContext"]["runAsUser"], "or no signal")
+
+    def test_every_setting_exists(self):
+        with open(os.path.join(ROOT, "ufmsync/settings.c")) as f:
+            settings = set(re.findall(r'= \{ "([A-Z0-9_]+)"', f.read()))
+        for name in OPENSM:
+            self.assertLessEqual(set(self.env(name)), settings, name)
+
+    def test_what_is_named_is_there(self):
+        for name, objects in self.objects.items():
+            account = one(objects, "ServiceAccount")["metadata"]
+            self.assertEqual(self.pods[name]["serviceAccountName"], account["name"])
+            for o in objects:
+                for subject in o.get("subjects", []):
+                    self.assertEqual((subject["name"], subject["namespace"]), (account["name"], account["namespace"]))
+            labels = self.deployments[name]["template"]["metadata"]["labels"]
+            for key, value in one(objects, "Service")["spec"]["selector"].items():
+                self.assertEqual(labels[key], value)
+            ports = {p["name"] for p in self.container(name)["ports"]}
+            self.assertEqual({one(objects, "Service")["spec"]["ports"][0]["targetPort"], "health"}, ports)
+            volumes = {v["name"] for v in self.pods[name]["volumes"]}
+            for container in self.pods[name]["containers"]:
+                self.assertLessEqual({m["name"] for m in container["volumeMounts"]}, volumes)
+                self.assertRegex(container["image"], r":[^:]+$", "a tag")
 
 
 if __name__ == "__main__":

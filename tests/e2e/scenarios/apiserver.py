@@ -1,11 +1,17 @@
 """The API server goes, comes back, forgets its history, and lets us in in several ways."""
 import os
 import signal
+import sys
 
 import objects
 from multus import Sandbox
 from scenario import expect, expect_equal, scenario
 from servers import always, client_of_kubeconfig, eventually, kubeconfig
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
+sys.path.append(os.path.join(ROOT, "tests/deploy"))
+
+import manifests  # noqa: E402
 
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 PATIENT = {"UFMSYNC_LEASE_DURATION": "60s", "UFMSYNC_LEASE_RENEW_DEADLINE": "40s"}  # outlives a restart
@@ -141,15 +147,9 @@ def impostor_of_the_api_server_gets_no_token(world):
     expect_equal(daemon.get("/readyz")[0], 503, "not ready")
 
 
-RULES = [
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
-    {"apiGroups": ["", "events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
-    {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
-    {"apiGroups": ["authorization.k8s.io"], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
-]
+# What README names is what the manifests give.
+RULES = [rule for o in manifests.documents(os.path.join(ROOT, "deploy/opensm/base/rbac.yaml")) if o["kind"] in (
+    "ClusterRole", "Role") for rule in o["rules"]]
 
 
 @scenario("real")

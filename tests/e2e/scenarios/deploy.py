@@ -20,9 +20,12 @@ import manifests  # noqa: E402
 APIS = {
     "ServiceAccount": CORE + "/namespaces/%s/serviceaccounts",
     "Pod": CORE + "/namespaces/%s/pods",
+    "Service": CORE + "/namespaces/%s/services",
     "DaemonSet": "/apis/apps/v1/namespaces/%s/daemonsets",
+    "Deployment": "/apis/apps/v1/namespaces/%s/deployments",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+    "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
     "NetworkAttachmentDefinition": NADS + "/namespaces/%s/network-attachment-definitions",
 }
@@ -136,14 +139,15 @@ def as_of_1_20(o):
 @scenario("real")
 def manifests_are_valid_to_a_real_api_server(world):
     namespace = world.ns("node")
-    folders = ["node"] + ["node-variants/" + name for name in os.listdir(os.path.join(ROOT, "deploy/node-variants"))]
+    folders = ["node"] + ["node-variants/" + name for name in os.listdir(os.path.join(ROOT, "deploy/node-variants"))] + \
+        ["opensm/" + name for name in os.listdir(os.path.join(ROOT, "deploy/opensm")) if "." not in name]
     for folder in folders:
         for o in manifests.build(os.path.join(ROOT, "deploy", folder)):
             if o["kind"] == "DaemonSet":
                 as_of_1_20(o)
             if o["kind"] not in NOT_SERVED:
                 post(world, o, namespace, "?dryRun=All")
-            if o["kind"] == "DaemonSet":
+            if o["kind"] in ("DaemonSet", "Deployment"):
                 pod = dict(o["spec"]["template"], apiVersion="v1", kind="Pod")
                 pod["metadata"] = dict(pod["metadata"], name="of-" + os.path.basename(folder), namespace=namespace)
                 post(world, pod, namespace, "?dryRun=All")
