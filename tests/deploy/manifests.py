@@ -33,11 +33,15 @@ def yaml_files(root):
 
 
 def merge(old, patch):
-    """A strategic merge of what our patches use: lists of named things merge by their name, other lists are replaced."""
+    """A strategic merge of what our patches use: lists of named things merge by their name, other lists are replaced, null
+    takes away."""
     if isinstance(old, dict) and isinstance(patch, dict):
         merged = copy.deepcopy(old)
         for key, value in patch.items():
-            merged[key] = merge(merged.get(key), value)
+            if value is None:
+                merged.pop(key, None)
+            else:
+                merged[key] = merge(merged.get(key), value)
         return merged
     if isinstance(old, list) and isinstance(patch, list) and all(isinstance(x, dict) and "name" in x for x in old + patch):
         named = {x["name"]: merge({}, x) for x in old}

@@ -367,7 +367,7 @@ class RealKube(Kube):
             "--service-account-signing-key-file=" + path("sa.key"), "--service-account-key-file=" + path("sa.key"),
             "--service-cluster-ip-range=10.0.0.0/24", "--authorization-mode=Node,RBAC",
             "--endpoint-reconciler-type=none", "--disable-admission-plugins=ServiceAccount", "--cert-dir=" + self.pki,
-            "--profiling=false",
+            "--profiling=false", "--allow-privileged=true",  # as every installer of clusters has it
             "--goaway-chance=0.02"]  # the most it takes: one HTTP/2 request in 50 ends its connection
         self.kubeconfig = os.path.join(folder, "kubeconfig")
         with open(self.kubeconfig, "w") as f:

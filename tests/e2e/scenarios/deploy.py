@@ -109,6 +109,8 @@ def is_part(sent, got, where=""):
             expect(isinstance(got, dict) and key in got, "%s.%s is unknown to the API server" % (where, key))
             is_part(value, got[key], where + "." + key)
     elif isinstance(sent, list):
+        if where.endswith(".tolerations"):
+            got = got[:len(sent)]  # it adds its own to a pod's
         expect_equal(len(got), len(sent), where)
         for i, value in enumerate(sent):
             is_part(value, got[i], "%s[%d]" % (where, i))
