@@ -63,11 +63,14 @@ def elements_of(text, namespace):
 class Sandbox:
     """One sandbox of a pod: ADD reads the pod once; DEL and CHECK go by what ADD left, as from multus' cache."""
 
-    def __init__(self, node, name, ns="a", netns="/proc/self/ns/net", uid=None, prefix=(), change=None, **environment):
-        """`change`: makes a plugin's config another one just before it is called (Attachment, config)."""
+    def __init__(self, node, name, ns="a", netns="/proc/self/ns/net", uid=None, prefix=(), change=None,
+                 cluster_networks=0, **environment):
+        """`change`: makes a plugin's config another one just before it is called (Attachment, config).
+        `cluster_networks`: how many multus itself gives to every pod; they come first, and are left out here."""
         self.node, self.world, self.name, self.ns = node, node.world, name, ns
         self.id, self.netns, self.uid = secrets.token_hex(32), netns, uid
         self.prefix, self.change, self.more_environment = list(prefix), change, environment
+        self.cluster_networks = cluster_networks
         self.attachments, self.calls, self.current = [], [], None
 
     # --- what is asked for ---
@@ -81,7 +84,7 @@ class Sandbox:
                  if e["name"]]
         found += [(e, False) for e in elements_of(notes.get(objects.NETWORKS, ""), pod["metadata"]["namespace"])
                   if e["name"]]
-        self.attachments, position = [], 0
+        self.attachments, position = [], self.cluster_networks
         for i, (element, default) in enumerate(found):
             position += not default
             interface = "eth0" if default else element.get("interface", "net%d" % position)

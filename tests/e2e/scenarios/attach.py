@@ -313,6 +313,33 @@ def requested_interface_names(world):
 
 
 @scenario()
+def networks_whose_configs_have_one_name(world):
+    """Users copy them.  All that tells them apart is which interface comes for which of the pod's networks; one of another
+    type stands before, and is none of our business."""
+    world.nad("other", {"cniVersion": "0.3.1", "name": "ib", "type": "chained"})
+    for name, pkey in (("five", "0x5"), ("six", "0x6")):
+        world.nad(name, objects.plugin_config(pkey, name="ib"))
+    daemon = world.serve()
+    node = world.node(daemon)
+    world.pod("p", "other,five,six")
+    sandbox = attach(world, node, "p")
+    expect_equal(set(world.members()), {(5, given(node, sandbox, "net2")), (6, given(node, sandbox, "net3"))}, "members")
+
+
+@scenario()
+def networks_of_the_cluster_come_first(world):
+    """Multus counts them, and we know nothing of them."""
+    daemon, node = start(world)
+    world.pod("p", "ib,ib,ib")
+    sandbox = attach(world, node, "p", cluster_networks=2)
+    found = [given(node, sandbox, interface) for interface in ("net3", "net4", "net5")]
+    expect_equal(set(found), {world.guid("p", index=i) for i in range(3)}, "GUIDs")
+    sandbox.delete()
+    again = attach(world, node, "p", cluster_networks=2)
+    expect_equal({given(node, again, interface) for interface in ("net3", "net4", "net5")}, set(found), "once more")
+
+
+@scenario()
 def default_network(world):
     """Its GUID travels as args.cni.guid, for multus gives it no runtimeConfig; and one network beside it."""
     daemon, node = start(world, "1000")
