@@ -12,6 +12,7 @@ struct matching {
 	const struct attach_given *given;
 	size_t n_given;
 	int64_t number; /* of "net<number>"; -1: another name */
+	bool by_pkey;   /* one that is left has the PKey of the ask: the others are not meant */
 };
 
 /* "net<k>" as multus writes it: no sign, no leading zero. */
@@ -90,7 +91,19 @@ static bool by_interface(const struct matching *m, size_t *found)
  * being kept in an array, as a pod has few. */
 static bool is_left(const struct matching *m, size_t i)
 {
-	return !*m->candidates[i].interface && same_network(m, &m->candidates[i]) && may_mean(m, &m->candidates[i]);
+	const struct attach_candidate *candidate = &m->candidates[i];
+
+	return !*candidate->interface && same_network(m, candidate) && may_mean(m, candidate) &&
+	       (!m->by_pkey || candidate->pkey.v == m->ask->pkey.v);
+}
+
+/* A definition that was changed since names one that none has: then it says nothing. */
+static bool any_left_with_pkey(const struct matching *m)
+{
+	for (size_t i = 0; m->ask->pkey.v && i < m->n; i++)
+		if (is_left(m, i) && m->candidates[i].pkey.v == m->ask->pkey.v)
+			return true;
+	return false;
 }
 
 static bool left_at(const struct matching *m, int64_t index, size_t *found)
@@ -164,10 +177,11 @@ static bool left_by_number(const struct matching *m, const struct range *range, 
 enum attach_match attach_match(const struct attach_candidate *candidates, size_t n, const struct attach_ask *ask,
 			       const struct attach_given *given, size_t n_given, size_t *found)
 {
-	const struct matching m = { candidates, n, ask, given, n_given, interface_number(ask->interface) };
+	struct matching m = { candidates, n, ask, given, n_given, interface_number(ask->interface), false };
 
 	if (by_hint(&m, found) || by_interface(&m, found))
 		return ATTACH_MATCH_FOUND;
+	m.by_pkey = any_left_with_pkey(&m);
 	struct range range = left_range(&m);
 	if (range.n == 0)
 		return ATTACH_MATCH_NONE;

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "guid/guid.h"
+#include "pkey/pkey.h"
 
 /* Which attachment of a pod a CNI plugin means.  Pure.
  *
@@ -16,6 +17,7 @@ struct attach_candidate {
 	const char *config_name; /* "" not known */
 	bool has_guid;
 	struct guid guid;
+	struct pkey pkey; /* as its network names it; 0: none, or not known */
 };
 
 struct attach_ask {
@@ -23,6 +25,7 @@ struct attach_ask {
 	bool has_hint;
 	struct guid hint; /* the GUID that multus passed */
 	bool leads;       /* this replica may choose where nothing determines the choice: only one may */
+	struct pkey pkey; /* that the plugin's own configuration names; 0: none, or not known */
 };
 
 /* What an interface of this pod was given before. */
@@ -39,7 +42,8 @@ enum attach_match {
 };
 
 /* In this order: the hint, believed only if it is an attachment of this pod that fits and that no other interface was
- * given; the interface's name as the pod asks for it; among those of the network that ask for no name the one given
+ * given; the interface's name as the pod asks for it; among those of the network that ask for no name (where one has the
+ * PKey that the plugin's configuration names, among such, as networks may share a configuration's name) the one given
  * before, else the one at that position, else (as far as possible without memory, so that a restart changes nothing) the
  * k-th in turn, else the first that is free.  FOUND: *found is its place in `candidates`. */
 enum attach_match attach_match(const struct attach_candidate *candidates, size_t n, const struct attach_ask *ask,

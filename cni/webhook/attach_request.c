@@ -145,8 +145,10 @@ int attach_request_parse(struct attach_request **ret, const char *body, size_t l
 	for (size_t i = 0; i < FIELDS; i++)
 		if (read_field(&texts[i], root, &fields[i], err) < 0)
 			return -1;
-	const char *hint = json_str(root, "guid", NULL);
+	const char *hint = json_str(root, "guid", NULL), *pkey = json_str(root, "pkey", NULL);
 	*ret = keep(texts);
+	if (!pkey || !pkey_parse(&(*ret)->pkey, pkey))
+		(*ret)->pkey.v = 0;
 	(*ret)->has_hint = hint && guid_parse_any(&(*ret)->hint, hint) && guid_usable((*ret)->hint);
 	return 0;
 }

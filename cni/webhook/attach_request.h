@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "guid/guid.h"
+#include "pkey/pkey.h"
 
 /* The body of POST /v1/attach.  Pure.
  *
@@ -16,6 +17,7 @@ struct attach_request {
 	const char *network_name;           /* 1 to 253 characters */
 	bool has_hint;                      /* one that is no usable GUID is none */
 	struct guid hint;
+	struct pkey pkey; /* likewise; 0: none */
 };
 
 /* To be freed with free().  ERROR_INVALID names the field. */

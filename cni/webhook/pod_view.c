@@ -77,7 +77,9 @@ void pod_view_read(struct pod_view *view, const struct webhook_world *world, con
 		copy->pkey_text = kept(&view->texts, places->pkey_text, NULL);
 		copy->reason = kept(&view->texts, places->reason, NULL);
 		copy->text = kept(&view->texts, places->text, NULL);
-		view->candidates[i] = (struct attach_candidate){ copy->index, copy->interface, copy->config_name,
-								 copy->has_guid, copy->guid };
+		view->candidates[i] = (struct attach_candidate){ copy->index,    copy->interface, copy->config_name,
+								 copy->has_guid, copy->guid,      { 0 } };
+		if (copy->pkey_text && !pkey_parse(&view->candidates[i].pkey, copy->pkey_text))
+			view->candidates[i].pkey.v = 0;
 	}
 }

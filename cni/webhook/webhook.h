@@ -15,7 +15,7 @@
  * pod changes, never polled.  Asking again gets the same answer, and of two that ask for one interface at once both are
  * answered: the runtime may have given up the first.
  *
- *	request:  {"pod":{"namespace","name","uid"},"interface","networkName","guid","containerID","node"}
+ *	request:  {"pod":{"namespace","name","uid"},"interface","networkName","guid","pkey","containerID","node"}
  *	200:      {"guid","pkey","memberships":[{"pkey","membership","index0"}]}      what the VF gets
  *	          {"error":{"code","message","retry":bool}}                           what the service decided instead
  *	400 (no such JSON), 401, 403, 405, 413, 429 and 503 with Retry-After: {"error":{"code","message"}}

@@ -154,7 +154,8 @@ bool attach_decide(struct attach *attach, const struct leading *leading, int64_t
 {
 	const struct pod_view *view = &attach->webhook->view;
 	const struct attach_request *said = attach->said;
-	const struct attach_ask ask = { said->interface, said->network_name, said->has_hint, said->hint, leading->we };
+	const struct attach_ask ask = { said->interface, said->network_name, said->has_hint,
+					said->hint,      leading->we,        said->pkey };
 	bool late = now >= attach->deadline_ms;
 	size_t found;
 

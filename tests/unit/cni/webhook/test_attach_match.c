@@ -175,6 +175,47 @@ static void test_the_position_decides_among_those_without_a_name(void **state)
 	assert_int_equal(ask_for(pod, 4, "net1", "c"), NONE);
 }
 
+/* Of the config's name "ib", with that PKey in it. */
+static int ask_with_pkey(const struct attach_candidate *candidates, size_t n, const char *interface, uint16_t pkey)
+{
+	return match(
+		candidates, n,
+		&(struct attach_ask){ .interface = interface, .network_name = "ib", .leads = true, .pkey = { pkey } });
+}
+
+/* Behind a network of the cluster's own, of which we know nothing: net2 is the pod's first. */
+static void test_networks_that_share_a_name_are_told_apart_by_their_pkeys(void **state)
+{
+	const struct attach_candidate pod[] = { { 0, "", "ib", .pkey = { 5 } },
+						{ 1, "", "ib", .pkey = { 6 } },
+						{ 2, "", "ib", .pkey = { 5 } } };
+
+	(void)state;
+	assert_int_equal(ask_with_pkey(pod, 2, "net2", 5), 0);
+	assert_int_equal(ask_with_pkey(pod, 2, "net3", 6), 1);
+	assert_int_equal(ask_with_pkey(pod, 2, "net1", 6), 1);
+	assert_int_equal(ask_with_pkey(pod, 3, "net3", 5), 2);
+	remember("net3", 2);
+	assert_int_equal(ask_with_pkey(pod, 3, "net2", 5), 0);
+	assert_int_equal(ask_with_pkey(pod, 3, "net9", 6), 1);
+	remember("net2", 0);
+	assert_int_equal(ask_with_pkey(pod, 3, "net4", 5), TAKEN);
+}
+
+static void test_a_pkey_that_none_of_them_has_says_nothing(void **state)
+{
+	const struct attach_candidate pod[] = { { 0, "", "ib", .pkey = { 5 } },
+						{ 1, "", "ib", .pkey = { 0 } },
+						{ 2, "", "other", .pkey = { 7 } },
+						{ 3, "ib0", "ib", .pkey = { 7 } } };
+
+	(void)state;
+	assert_int_equal(ask_with_pkey(pod, 4, "net1", 7), 0);
+	assert_int_equal(ask_with_pkey(pod, 4, "net2", 7), 1);
+	assert_int_equal(ask_with_pkey(pod, 4, "net2", 0), 1);
+	assert_int_equal(ask_with_pkey(pod, 4, "ib0", 5), 3);
+}
+
 static void test_what_an_interface_got_before_it_gets_again(void **state)
 {
 	const struct attach_candidate pod[] = { { 0, "", "ib", .has_guid = false },
@@ -341,6 +382,8 @@ int main(void)
 		cmocka_unit_test_setup(test_the_default_network_is_what_the_runtime_names, forget),
 		cmocka_unit_test_setup(test_only_multus_own_numbers_are_numbers, forget),
 		cmocka_unit_test_setup(test_the_position_decides_among_those_without_a_name, forget),
+		cmocka_unit_test_setup(test_networks_that_share_a_name_are_told_apart_by_their_pkeys, forget),
+		cmocka_unit_test_setup(test_a_pkey_that_none_of_them_has_says_nothing, forget),
 		cmocka_unit_test_setup(test_what_an_interface_got_before_it_gets_again, forget),
 		cmocka_unit_test_setup(test_memory_of_what_the_pod_no_longer_has_counts_for_nothing, forget),
 		cmocka_unit_test_setup(test_the_first_free_one_is_the_first_of_the_pod, forget),

@@ -95,6 +95,24 @@ static void test_a_hint_that_is_no_guid_is_no_hint(void **state)
 	free(request);
 }
 
+static void test_a_pkey_that_is_none_is_no_hint(void **state)
+{
+	static const struct {
+		const char *text;
+		uint16_t pkey;
+	} cases[] = { { "\"0x5\"", 5 }, { "\"1000\"", 1000 }, { "\"0x8005\"", 0 }, { "\"5x\"", 0 },
+		      { "\"\"", 0 },    { "5", 0 },           { "null", 0 },       { "\"0x5\\u0000\"", 0 } };
+
+	(void)state;
+	for (size_t i = 0; i < array_length(cases); i++) {
+		char *body = mem_printf("{" ALL ",\"pkey\":%s}", cases[i].text);
+		struct attach_request *request = parse(body);
+		assert_int_equal(request->pkey.v, cases[i].pkey);
+		free(request);
+		free(body);
+	}
+}
+
 static void test_what_is_no_such_object_is_refused(void **state)
 {
 	(void)state;
@@ -161,6 +179,7 @@ int main(void)
 		cmocka_unit_test(test_what_a_plugin_says_is_read),
 		cmocka_unit_test(test_what_only_a_newer_plugin_says_is_left_alone),
 		cmocka_unit_test(test_a_hint_that_is_no_guid_is_no_hint),
+		cmocka_unit_test(test_a_pkey_that_is_none_is_no_hint),
 		cmocka_unit_test(test_what_is_no_such_object_is_refused),
 		cmocka_unit_test(test_names_that_mean_something_in_a_url_are_refused),
 		cmocka_unit_test(test_each_text_has_its_bound),
