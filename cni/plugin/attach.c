@@ -43,6 +43,7 @@ char *attach_body(const struct attach_question *question)
 	put(&body, "},\"interface\":", question->interface);
 	put(&body, ",\"networkName\":", question->network_name);
 	put(&body, ",\"guid\":", question->guid_hint);
+	put(&body, ",\"pkey\":", question->pkey);
 	put(&body, ",\"containerID\":", question->container_id);
 	put(&body, ",\"node\":", question->node);
 	buf_text(&body, "}");

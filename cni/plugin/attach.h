@@ -13,6 +13,8 @@ struct attach_question {
 	const char *interface, *network_name, *container_id;
 	const char *node;      /* "" not known */
 	const char *guid_hint; /* NULL: none */
+	const char *
+		pkey; /* that the network config names, "" none: it helps to find out which of the pod's networks it is */
 };
 
 enum { ATTACH_MEMBERSHIPS_MAX = 2 };

@@ -1,6 +1,7 @@
 #include "cni/plugin/netconf.h"
 
 #include <assert.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/duration.h"
@@ -11,7 +12,7 @@
 
 #define DELEGATE_DEFAULT "ib-sriov"
 
-enum { VERIFY_TIMEOUT_MS = 20 * 1000, VERIFY_TIMEOUT_MAX_MS = 5 * 60 * 1000, WORD_MAX = 253 };
+enum { VERIFY_TIMEOUT_MS = 20 * 1000, VERIFY_TIMEOUT_MAX_MS = 5 * 60 * 1000, WORD_MAX = 253, PKEY_TEXT_MOST = 8 };
 
 const char *const netconf_versions[] = { "0.3.1", "0.4.0", "1.0.0", "1.1.0", NULL };
 
@@ -227,6 +228,17 @@ static const char *read_hint(const json_t *delegate)
 	return text && guid_parse(&guid, text) ? text : NULL;
 }
 
+/* As it stands there: the service reads it.  What is no PKey by its looks is not worth sending. */
+static char *read_pkey(const json_t *delegate)
+{
+	const json_t *value = json_object_get(delegate, "pkey");
+	const char *text = json_str(value, NULL);
+
+	if (json_is_integer(value))
+		return mem_printf("%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	return mem_dup(text && strlen(text) <= PKEY_TEXT_MOST ? text : "");
+}
+
 static int read_config(struct netconf *conf, const json_t *config, struct cni_error *err)
 {
 	const json_t *own = json_at(config, "delegate", NULL);
@@ -248,6 +260,7 @@ static int read_config(struct netconf *conf, const json_t *config, struct cni_er
 	conf->delegate_type = json_str(conf->delegate, "type", NULL);
 	conf->device = json_str(conf->delegate, "deviceID", NULL);
 	conf->guid_hint = read_hint(conf->delegate);
+	conf->pkey = read_pkey(conf->delegate);
 	conf->verify_said = json_incref(json_at(config, "verify", NULL));
 	conf->verify_timeout_said = json_incref(json_at(config, "verifyTimeout", NULL));
 	return 0;
@@ -286,6 +299,7 @@ int netconf_read_verify(struct netconf *conf, struct cni_error *err)
 
 void netconf_free(struct netconf *conf)
 {
+	free(conf->pkey);
 	json_decref(conf->delegate);
 	json_decref(conf->verify_said);
 	json_decref(conf->verify_timeout_said);

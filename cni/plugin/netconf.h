@@ -28,6 +28,7 @@ struct netconf {
 	const char *device;        /* deviceID (a PCI address); NULL: absent */
 	const char
 		*guid_hint; /* what multus passed on: runtimeConfig.infinibandGUID, else args.cni.guid; NULL: no GUID */
+	char *pkey;         /* that it names, a number as text; "" none; owned */
 	json_t *verify_said, *verify_timeout_said; /* owned, as written, for netconf_read_verify(); NULL: absent */
 	bool verify;
 	int64_t verify_timeout_ms;

@@ -26,6 +26,7 @@ static int ask(struct adding *adding, const struct node_file *node, struct cni_e
 		.container_id = environment->container_id,
 		.node = node->node,
 		.guid_hint = call->conf.guid_hint,
+		.pkey = call->conf.pkey,
 	};
 	int64_t before_ms = monotonic_ms();
 	int asked = attach_ask(node, &question, &adding->answer, err);

@@ -57,6 +57,7 @@ static void test_the_body_says_all_that_is_known(void **state)
 		.container_id = "c1",
 		.node = "gpu-17",
 		.guid_hint = "02:00:00:00:00:00:00:01",
+		.pkey = "0x5",
 	};
 	struct error err;
 	char *body = attach_body(&question);
@@ -64,7 +65,7 @@ static void test_the_body_says_all_that_is_known(void **state)
 
 	(void)state;
 	assert_non_null(json);
-	assert_int_equal(json_object_size(json), 6);
+	assert_int_equal(json_object_size(json), 7);
 	assert_int_equal(json_object_size(json_object_get(json, "pod")), 3);
 	assert_string_equal(json_str(json, "pod", "namespace", NULL), "team");
 	assert_string_equal(json_str(json, "pod", "name", NULL), "p-0");
@@ -74,16 +75,17 @@ static void test_the_body_says_all_that_is_known(void **state)
 	assert_string_equal(json_str(json, "containerID", NULL), "c1");
 	assert_string_equal(json_str(json, "node", NULL), "gpu-17");
 	assert_string_equal(json_str(json, "guid", NULL), "02:00:00:00:00:00:00:01");
+	assert_string_equal(json_str(json, "pkey", NULL), "0x5");
 	json_decref(json);
 	free(body);
 }
 
-static void test_without_a_hint_the_guid_is_empty(void **state)
+static void test_without_hints_they_are_empty(void **state)
 {
 	char *body = attach_body(&(struct attach_question){ .pod_uid = "u" });
 
 	(void)state;
-	assert_non_null(strstr(body, "\"guid\":\"\""));
+	assert_non_null(strstr(body, "\"guid\":\"\",\"pkey\":\"\""));
 	free(body);
 }
 
@@ -269,7 +271,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_the_body_says_all_that_is_known),
-		cmocka_unit_test(test_without_a_hint_the_guid_is_empty),
+		cmocka_unit_test(test_without_hints_they_are_empty),
 		cmocka_unit_test(test_what_the_interface_gets_is_taken),
 		cmocka_unit_test(test_a_network_without_a_pkey_gets_a_guid),
 		cmocka_unit_test(test_an_answer_that_is_not_as_agreed_is_refused),

@@ -226,6 +226,33 @@ static void test_the_hint_is_what_multus_passed_on(void **state)
 	}
 }
 
+static void test_the_pkey_it_names_is_told_as_text(void **state)
+{
+	static const struct {
+		const char *fields, *pkey;
+	} cases[] = {
+		{ "\"delegate\":{\"pkey\":\"0x5\"},\"pkey\":\"0x6\"", "0x5" },
+		{ "\"delegate\":{\"pkey\":1000}", "1000" },
+		{ "\"delegate\":\"ib-sriov\",\"pkey\":\"0X7ffe\"", "0X7ffe" },
+		{ "\"delegate\":{},\"pkey\":\"0x6\"", "0x6" },
+		{ "\"delegate\":{}", "" },
+		{ "\"delegate\":{\"pkey\":null}", "" },
+		{ "\"delegate\":{\"pkey\":{}}", "" },
+		{ "\"delegate\":{\"pkey\":\"\"}", "" },
+		{ "\"delegate\":{\"pkey\":\"0x5 and more\"}", "" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_length(cases); i++) {
+		char text[200];
+		struct netconf conf;
+		snprintf(text, sizeof text, "{" HEAD ",%s}", cases[i].fields);
+		parse(&conf, text);
+		assert_string_equal(conf.pkey, cases[i].pkey);
+		netconf_free(&conf);
+	}
+}
+
 static void test_each_version_is_understood_and_no_other(void **state)
 {
 	struct netconf conf;
@@ -420,6 +447,7 @@ int main(void)
 		cmocka_unit_test(test_what_ib_sriov_fails_on_is_dropped),
 		cmocka_unit_test(test_no_lookalike_of_a_key_reaches_the_delegate),
 		cmocka_unit_test(test_the_hint_is_what_multus_passed_on),
+		cmocka_unit_test(test_the_pkey_it_names_is_told_as_text),
 		cmocka_unit_test(test_each_version_is_understood_and_no_other),
 		cmocka_unit_test(test_what_is_no_config_is_refused),
 		cmocka_unit_test(test_a_name_is_that_of_the_specification),

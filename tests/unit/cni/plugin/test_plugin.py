@@ -325,7 +325,7 @@ class WithService(Case):
         (method, path, headers, question), = self.service.asked
         self.assertEqual((method, path, headers["Authorization"]), ("POST", "/v1/attach", "Bearer " + TOKEN))
         self.assertEqual(question, {"pod": {"namespace": "team", "name": "job-0", "uid": "7f-1"}, "interface": "net1",
-                                    "networkName": "ib", "guid": "02:00:00:00:00:00:00:ff", "containerID": "0a1b2c",
+                                    "networkName": "ib", "guid": "02:00:00:00:00:00:00:ff", "pkey": "0x5", "containerID": "0a1b2c",
                                     "node": "gpu-17"})
         (command, given, environment), = self.calls()
         self.assertEqual(command, "ADD")
