@@ -324,6 +324,10 @@ def networks_whose_configs_have_one_name(world):
     world.pod("p", "other,five,six")
     sandbox = attach(world, node, "p")
     expect_equal(set(world.members()), {(5, given(node, sandbox, "net2")), (6, given(node, sandbox, "net3"))}, "members")
+    world.pod("q", "five,six")
+    behind = attach(world, node, "q", cluster_networks=1)
+    for interface, pkey in (("net2", 5), ("net3", 6)):
+        expect(given(node, behind, interface) in world.members(pkey), "%s behind a network of the cluster's" % interface)
 
 
 @scenario()
