@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "cni/plugin/environment.h"
@@ -55,6 +56,7 @@ int main(int argc, char **argv)
 	}
 	if (!open_standard_streams())
 		return 1;
+	prctl(PR_SET_DUMPABLE, 0); /* no core holds the node's token; the delegate's own are as they would be */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGCHLD, SIG_DFL); /* a runtime that ignored it would keep the delegate's status from us */
 	int status = plugin_run(environ, STDIN_FILENO, stdout);

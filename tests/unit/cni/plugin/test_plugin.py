@@ -8,6 +8,8 @@ The service is a few lines of Python here: what it decides is another test's bus
 import http.server
 import json
 import os
+import resource
+import signal
 import ssl
 import subprocess
 import sys
@@ -35,7 +37,7 @@ class Service:
     """Answers /v1/attach over TLS with what a test says."""
 
     def __init__(self, folder):
-        self.asked, self.status = [], 200
+        self.asked, self.status, self.before = [], 200, lambda: None
         self.answer = {"guid": GUID, "pkey": "0x5", "memberships": [{"pkey": "0x5", "membership": "full", "index0": True}]}
         cert, key = os.path.join(folder, "ca.crt"), os.path.join(folder, "tls.key")
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -46,6 +48,7 @@ class Service:
         class Handler(http.server.BaseHTTPRequestHandler):
             def reply(self):
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                service.before()
                 service.asked.append((self.command, self.path, dict(self.headers), json.loads(body or b"null")))
                 answer = json.dumps(service.answer).encode()
                 self.send_response(service.status)
@@ -107,13 +110,16 @@ class Case(unittest.TestCase):
         self.write_node(service.port, **more)
         return service
 
-    def run_plugin(self, command, config, arguments=(), **variables):
+    def environment(self, command, **variables):
         environment = {"PATH": os.environ["PATH"], "CNI_COMMAND": command, "CNI_CONTAINERID": "0a1b2c",
                        "CNI_NETNS": "/proc/self/ns/net", "CNI_IFNAME": "net1", "CNI_PATH": self.path("bin"),
                        "CNI_ARGS": "IgnoreUnknown=1;K8S_POD_NAMESPACE=team;K8S_POD_NAME=job-0;K8S_POD_UID=7f-1",
                        "UFMSYNC_NODE_FILE": self.path("node.conf")}
         environment.update(variables)
-        environment = {key: value for key, value in environment.items() if value is not None}
+        return {key: value for key, value in environment.items() if value is not None}
+
+    def run_plugin(self, command, config, arguments=(), **variables):
+        environment = self.environment(command, **variables)
         text = config if isinstance(config, bytes) else json.dumps(config).encode()
         done = subprocess.run([PLUGIN, *arguments], env=environment, input=text, capture_output=True, timeout=60)
         self.assertNotIn(TOKEN.encode(), done.stdout + done.stderr)
@@ -339,6 +345,29 @@ class WithService(Case):
                           "pod": "team/job-0", "network": "ib", "delegate": "ib-sriov", "guid": GUID, "pkey": "0x5"})
         self.assertGreaterEqual(line["took_ms"], line["waited_ms"])
         self.assertEqual(os.stat(self.path("log")).st_mode & 0o777, 0o600)
+
+    def start(self, argv, **more):
+        """With leave to write a core as far as this machine gives it."""
+        most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        return subprocess.Popen(argv, cwd=self.folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                                preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (most, most)), **more)
+
+    def leaves_a_core(self, child):
+        child.stdin.close()
+        status = os.waitpid(child.pid, 0)[1]
+        child.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(child.returncode, -signal.SIGABRT)
+        return os.WCOREDUMP(status)
+
+    def test_a_crash_leaves_no_core_with_the_token_in_it(self):
+        other = self.start(["sleep", "60"])
+        other.send_signal(signal.SIGABRT)
+        if not self.leaves_a_core(other):
+            self.skipTest("nothing leaves a core here")
+        self.service.before = lambda: child.send_signal(signal.SIGABRT)
+        child = self.start([PLUGIN], env=self.environment("ADD"))
+        child.stdin.write(json.dumps(self.config()).encode())
+        self.assertFalse(self.leaves_a_core(child))
 
     def test_a_refusal_reaches_the_runtime_and_not_the_delegate(self):
         self.service.answer = {"error": {"code": "BadPKey", "message": "0x0 is none", "retry": False}}
