@@ -115,6 +115,8 @@ static int run(struct opensm *opensm)
 {
 	struct operation *job = opensm->job;
 
+	if (job->kind == WRITE && opensm->desk->options.look_only)
+		return error_set(&opensm->err, ERROR_INVALID, "only looking: nothing is written");
 	if (job->kind == WRITE)
 		return opensm_desk_write(opensm->desk, opensm->changes, opensm->n_changes, opensm->by_ms, &opensm->err);
 	if (job->kind == PROBE)
@@ -229,7 +231,7 @@ static void finish(struct opensm *opensm)
 		free_all(opensm);
 		return;
 	}
-	if (listed_all)
+	if (listed_all && !opensm->desk->options.look_only)
 		look_later(opensm);
 	if (opensm->first)
 		hurry(opensm);
@@ -374,7 +376,8 @@ int opensm_new(struct pkey_backend **ret, struct loop *loop, const struct opensm
 {
 	struct opensm_desk *desk = mem_alloc(sizeof *desk);
 
-	if (opensm_desk_init(desk, options, err) < 0 || partitions_file_check(options->file, err) < 0) {
+	if (opensm_desk_init(desk, options, err) < 0 ||
+	    (!options->look_only && partitions_file_check(options->file, err) < 0)) {
 		opensm_desk_free(desk);
 		free(desk);
 		return -1;

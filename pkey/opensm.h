@@ -42,7 +42,10 @@ struct opensm_options {
 	struct pkey canaries[2]; /* OPENSM_CANARY_PKEYS */
 	const char *log;         /* OPENSM_LOG: OpenSM's own log, NULL: not given */
 	struct fabric_options fabric;
-	bool ip_over_ib;  /* ENABLE_IP_OVER_IB */
+	bool ip_over_ib; /* ENABLE_IP_OVER_IB */
+	/* Somebody only looks, perhaps beside a service at work: list is our part of the file as it stands, proven or not;
+	 * nothing is written, reloaded or tidied up; join and leave are ERROR_INVALID. */
+	bool look_only;
 	int64_t prove_ms; /* 0: 10 s */
 	int64_t drift_ms; /* 0: 30 s */
 	/* Something an operator should know of a member's port; from the loop.  `id` is stable: log it.  May be NULL. */

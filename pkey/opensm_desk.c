@@ -444,11 +444,11 @@ int opensm_desk_read(struct opensm_desk *desk, struct error *err)
 	struct buf text;
 
 	buf_init(&text, PARTITIONS_TEXT_MAX);
-	int result = own_port(desk, &own, err);
+	int result = desk->options.look_only ? 0 : own_port(desk, &own, err);
 	if (result == 0)
 		result = read_file(desk, &text, err);
 	buf_free(&text);
-	if (result < 0)
+	if (result < 0 || desk->options.look_only)
 		return result;
 	if (!desk->options.verify)
 		return tell(desk, err);

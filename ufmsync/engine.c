@@ -191,7 +191,7 @@ const char *attachment_state_name(enum attachment_state state)
 void engine_status(const struct engine *e, struct engine_status *status)
 {
 	*status = (struct engine_status){
-		.leading = e->phase != PHASE_FOLLOW,
+		.leading = e->phase != PHASE_FOLLOW && !e->observing,
 		.synced = e->pods_sync.synced && e->nets_sync.synced && e->spaces_sync.synced,
 		.listed = e->listed,
 		.settled = e->settled,
@@ -215,7 +215,7 @@ void engine_status(const struct engine *e, struct engine_status *status)
 		status->attachments[i] = e->n_attachments[i];
 	if (e->options.orphans == ENGINE_ORPHANS_KEEP)
 		status->foreign += status->orphans;
-	if (e->options.orphans == ENGINE_ORPHANS_BRAKE && e->phase != PHASE_FOLLOW)
+	if (e->options.orphans == ENGINE_ORPHANS_BRAKE && status->leading)
 		status->brake = e->latched    ? ENGINE_BRAKE_LATCHED
 				: !e->settled ? ENGINE_BRAKE_UNSETTLED
 					      : ENGINE_BRAKE_OFF;

@@ -106,6 +106,10 @@ void engine_pod_found(struct engine *engine, struct pod *pod, int64_t now);
  * Lease says that this cluster was settled before.  Once, ever.  The pods are listed anew (ENGINE_LIST_PODS) and nothing
  * is given before that: a predecessor's last patches may not have come through a warm watch yet. */
 void engine_lead(struct engine *engine, int64_t quiet_until, bool settled, int64_t now);
+/* Somebody only looks (a tool, while no service may be running): facts and lists are compared as a leader compares them,
+ * records are believed, and what was never given stays ungiven.  The only action that ever comes is ENGINE_LIST of all.
+ * Once, before the first fact, instead of engine_lead(); engine_status() goes on to say that it does not lead. */
+void engine_observe(struct engine *engine, int64_t now);
 bool engine_is_settled(const struct engine *engine); /* to be remembered on the Lease */
 /* An operator has looked at the orphans: settles, releases the brake; what is an orphan now may be removed. */
 void engine_confirm(struct engine *engine, int64_t now);

@@ -232,6 +232,8 @@ static void decide_wish(struct engine *e, struct attachment *a)
 		return;
 	}
 	a->used = a->configured; /* perhaps by us, before a restart */
+	if (e->observing)
+		a->by_record = a->published = a->configured; /* there is no more to know of it */
 	engine_attachment_reserve(e, a, a->wish);
 }
 
@@ -270,6 +272,8 @@ static void decide_generated(struct engine *e, struct attachment *a)
 {
 	struct guid guid;
 	int64_t again = INT64_MAX;
+	if (e->observing)
+		return; /* it is the leader's to give */
 	for (;;) {
 		struct guid_pool_use use = guid_pool_use(e->pool);
 		bool early = use.held + use.resting + use.blocked >= use.size;
@@ -297,6 +301,8 @@ static bool is_believed(const struct engine *e, const struct attachment *a)
 	const struct network *def = a->net->def;
 	if (!a->configured || a->wish_kind != POD_WISH_GUID)
 		return false;
+	if (e->observing && !a->pod->record_content)
+		return true;
 	return !e->options.keys || (e->options.adopt && def && def->has_pkey == NETWORK_PKEY_NONE);
 }
 

@@ -82,7 +82,7 @@ bool engine_next_list(struct engine *e, struct engine_action *action)
 		hand_out(e, NULL, action);
 		return true;
 	}
-	if (e->phase != PHASE_RUN || chain_empty(&e->due_partitions) || e->n_lists >= LISTS_MAX)
+	if (e->phase != PHASE_RUN || e->observing || chain_empty(&e->due_partitions) || e->n_lists >= LISTS_MAX)
 		return false;
 	struct partition *partition = container_of(e->due_partitions.next, struct partition, in_due);
 	chain_remove(&partition->in_due);

@@ -18,6 +18,18 @@ void engine_lead(struct engine *e, int64_t quiet_until, bool settled, int64_t no
 	wake_set(&e->wakes, &e->write_wake, quiet_until);
 }
 
+/* The pods are yet to be listed, so that list is fresh; no writer's last words are waited for by one who writes none. */
+void engine_observe(struct engine *e, int64_t now)
+{
+	engine_touch(e, now);
+	if (e->phase != PHASE_FOLLOW)
+		return;
+	e->observing = true;
+	e->phase = PHASE_SYNC;
+	e->quiet_until = now;
+	e->fresh_asked = true;
+}
+
 static bool all_synced(const struct engine *e)
 {
 	return e->fresh && e->pods_sync.synced && !e->pods_sync.listing && e->nets_sync.synced &&
@@ -52,7 +64,8 @@ static void next_phase(struct engine *e)
 		enter(e, PHASE_ADOPT);
 		break;
 	case PHASE_ADOPT:
-		rest_the_unknown(e);
+		if (!e->observing)
+			rest_the_unknown(e);
 		enter(e, PHASE_WISHES);
 		break;
 	case PHASE_WISHES:

@@ -315,6 +315,7 @@ struct engine {
 	struct wakes wakes;
 
 	enum engine_phase phase;
+	bool observing; /* nothing is given, written or said */
 	int64_t quiet_until;
 	bool quiet_over; /* a dead leader's writes have all landed */
 	bool was_settled, settled, latched;

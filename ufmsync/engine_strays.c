@@ -288,7 +288,7 @@ void engine_stray_judge(struct engine *e, const struct list *list, struct stray 
 
 bool engine_may_remove(const struct engine *e)
 {
-	if (e->phase != PHASE_RUN || e->options.orphans == ENGINE_ORPHANS_KEEP)
+	if (e->phase != PHASE_RUN || e->observing || e->options.orphans == ENGINE_ORPHANS_KEEP)
 		return false;
 	return e->options.orphans == ENGINE_ORPHANS_REMOVE || (e->settled && !e->latched) ||
 	       engine_broken(BREAK_REMOVE_UNSETTLED);

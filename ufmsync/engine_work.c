@@ -39,7 +39,7 @@ static struct event *event_new(struct engine *e, const char *reason, const char 
 
 static bool may_say(const struct engine *e)
 {
-	return e->n_events < EVENTS_MAX && e->phase != PHASE_FOLLOW;
+	return e->n_events < EVENTS_MAX && e->phase != PHASE_FOLLOW && !e->observing;
 }
 
 void engine_say(struct engine *e, const struct engine_pod *p, bool warning, const char *reason, const char *format, ...)
@@ -169,6 +169,12 @@ bool engine_next(struct engine *e, int64_t now, struct engine_action *action)
 	e->told = NULL;
 	*action = (struct engine_action){ 0 };
 	work(e);
+	if (e->observing) {
+		if (engine_next_list(e, action))
+			return true;
+		e->touched = false;
+		return false;
+	}
 	if (engine_next_write(e, action) || engine_next_list(e, action) || engine_next_changed(e, action) ||
 	    engine_next_patch(e, action) || engine_next_read(e, action))
 		return true;

@@ -83,6 +83,11 @@ LIBRARIES["ufmsync_jansson"] = LIBRARIES["PkgConfig::JANSSON"]
 LIBRARIES["ufmsync_openssl"] = LIBRARIES["PkgConfig::OPENSSL"]
 KEYWORDS = {"PUBLIC", "PRIVATE", "INTERFACE", "ufmsync_flags"}
 
+# Words that may stand nowhere else: what believes a record that nobody has signed decides nothing.
+WORDS = [
+    ("record_keys_unverified", ["ufmsync/record.[ch]", "ufmsync/ctl/*"]),
+]
+
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include(?:_next)?\b[ \t]*(.*)$', re.M)
 COMMAND = re.compile(r'^[ \t]*(add_library|add_executable|target_link_libraries)[ \t]*\(([^)]*)\)', re.M)
 
@@ -147,6 +152,12 @@ def check_includes(root):
     return bad
 
 
+def check_words(root):
+    return [f"{name}: may not use {word}" for path, name in product_files(root, "*.c", "*.h")
+            for word, files in WORDS
+            if not matches(name, files) and re.search(rf"\b{word}\b", path.read_text(encoding="utf-8"))]
+
+
 def cmake_commands(root):
     for path, name in product_files(root, "CMakeLists.txt"):
         text = re.sub(r"#.*", "", path.read_text(encoding="utf-8"))
@@ -183,7 +194,7 @@ def check_links(root):
 
 
 def check(root):
-    return check_includes(root) + check_links(root)
+    return check_includes(root) + check_words(root) + check_links(root)
 
 
 # --- the check is shown to be able to fail ---------------------------------------------------------------------------
@@ -224,6 +235,9 @@ INCLUDES = [
     ("ufmsync/engine_planted.h", '#include "base/net/loop.h"'),
     ("ufmsync/engine.c", "#include <time.h>"),
     ("pkey/planted.c", "#include <pthread.h>"),
+    # Words.
+    ("ufmsync/planted.c", "keys = record_keys_unverified();"),
+    ("ufmsync/engine.c", "keys = record_keys_unverified();"),
 ]
 LINKS = [
     ("base", "target_link_libraries(ufmsync_base PUBLIC ufmsync_guid)"),
@@ -244,6 +258,7 @@ FINE = [
     ("pkey/umad_planted.c", "#include <infiniband/umad.h>"),
     ("ufmsync/record_planted.c", "#include <openssl/evp.h>"),
     ("ufmsync/planted.c", '/* #include "tests/planted.h" */'),
+    ("ufmsync/ctl/planted.c", "keys = record_keys_unverified();"),
 ]
 
 

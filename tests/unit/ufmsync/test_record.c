@@ -166,6 +166,26 @@ static void test_keys_may_stand_on_lines_and_without_padding(void **state)
 	record_keys_free(keys_of("MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"));
 }
 
+static void test_who_only_looks_believes_what_is_in_order(void **state)
+{
+	(void)state;
+	struct record_keys *unverified = record_keys_unverified();
+	char *text = signed_with(KEY_A, "u"), *dot = strrchr(text, '.');
+	struct record *record;
+	struct error err;
+	dot[1] = dot[1] == 'A' ? 'B' : 'A';
+	assert_int_equal(open_kind(KEY_A, text, "u"), ERROR_AUTH);
+	assert_int_equal(record_open(&record, unverified, text, "u", &err), 0);
+	assert_int_equal(record->n_attachments, 2);
+	record_free(record);
+	assert_int_equal(record_open(&record, unverified, text, "another", &err), -1);
+	assert_int_equal(err.kind, ERROR_INVALID);
+	*dot = '\0';
+	assert_int_equal(record_open(&record, unverified, text, "u", &err), -1);
+	free(text);
+	record_keys_free(unverified);
+}
+
 static void test_nonsense_is_not_signed(void **state)
 {
 	(void)state;
@@ -221,6 +241,7 @@ int main(void)
 		cmocka_unit_test(test_the_first_key_signs_and_all_verify),
 		cmocka_unit_test(test_bad_keys_are_named_by_position_and_length_only),
 		cmocka_unit_test(test_keys_may_stand_on_lines_and_without_padding),
+		cmocka_unit_test(test_who_only_looks_believes_what_is_in_order),
 		cmocka_unit_test(test_nonsense_is_not_signed),
 		cmocka_unit_test(test_a_full_pod_fits),
 	};
