@@ -270,4 +270,19 @@ def main():
         raise
 
 
-main()
+def in_a_group_of_its_own():
+    """Ctrl-C then comes to the one process that stays behind, which has this one end all the others in order."""
+    child = os.fork()
+    if child == 0:
+        os.setpgid(0, 0)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        return
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
+    _, status = os.waitpid(child, 0)
+    os._exit(os.waitstatus_to_exitcode(status) & 0xff)
+
+
+if __name__ == "__main__":
+    in_a_group_of_its_own()
+    main()
