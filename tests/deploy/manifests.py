@@ -34,7 +34,7 @@ def yaml_files(root):
 
 def merge(old, patch):
     """A strategic merge of what our patches use: lists of named things merge by their name, other lists are replaced, null
-    takes away."""
+    and `$patch: delete` take away."""
     if isinstance(old, dict) and isinstance(patch, dict):
         merged = copy.deepcopy(old)
         for key, value in patch.items():
@@ -46,7 +46,10 @@ def merge(old, patch):
     if isinstance(old, list) and isinstance(patch, list) and all(isinstance(x, dict) and "name" in x for x in old + patch):
         named = {x["name"]: merge({}, x) for x in old}
         for x in patch:
-            named[x["name"]] = merge(named.get(x["name"], {}), x)
+            if x.get("$patch") == "delete":
+                assert named.pop(x["name"], None), "nothing to delete: %s" % x
+            else:
+                named[x["name"]] = merge(named.get(x["name"], {}), x)
         return list(named.values())
     return copy.deepcopy(patch)
 

@@ -10,7 +10,7 @@ from multus import Sandbox
 from node import write_whole
 from scenario import expect, expect_equal, scenario
 from servers import SERVER_NAME, Client, eventually
-from world import CORE, NADS
+from world import CORE, NADS, RECORD_KEY
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.append(os.path.join(ROOT, "tests/deploy"))
@@ -153,6 +153,26 @@ def manifests_are_valid_to_a_real_api_server(world):
                 pod = dict(o["spec"]["template"], apiVersion="v1", kind="Pod")
                 pod["metadata"] = dict(pod["metadata"], name="of-" + os.path.basename(folder), namespace=namespace)
                 post(world, pod, namespace, "?dryRun=All")
+
+
+@scenario()
+def settings_of_the_manifests_are_accepted(world):
+    """As the pod would get them: every name is known, every value is one that is accepted."""
+    secret = os.path.join(world.folder, "secret")
+    os.mkdir(secret)
+    with open(os.path.join(secret, "UFMSYNC_RECORD_KEY"), "w") as f:
+        f.write(RECORD_KEY)
+    here = {"UFMSYNC_SECRET_DIR": secret, "UFMSYNC_TLS_CERT": world.certificate.cert, "UFMSYNC_TLS_KEY": world.certificate.key}
+    for folder in ("host", "host-device-plugin", "pod"):
+        deployment, = [o for o in manifests.build(os.path.join(ROOT, "deploy/opensm", folder)) if o["kind"] == "Deployment"]
+        container = deployment["spec"]["template"]["spec"]["containers"][0]
+        env = {e["name"]: here.get(e["name"], e.get("value", "x")) for e in container["env"]}
+        done = subprocess.run([os.path.join(world.binaries, "ufmsyncd"), "--print-config"], env=env, capture_output=True,
+                              text=True, timeout=60)
+        expect_equal((done.returncode, done.stderr), (0, ""), "ufmsyncd with the settings of " + folder)
+        for name in ("DAEMON_SM_PLUGIN", "OPENSM_RELOAD", "OPENSM_PARTITIONS_FILE"):
+            expect(env[name] in done.stdout, "%s is in force" % name)
+        expect("UFMSYNC_RECORD_KEY" in done.stdout and RECORD_KEY not in done.stdout, "secrets stay secret")
 
 
 def may(world, user, verb, path=None, resource=None):
