@@ -49,7 +49,7 @@ FOREIGN = [
     # The last two for the base64 of Basic authentication.
     ("openssl/*", ["base/net/*", "secrets/*", "ufmsync/record*", "cni/plugin/*", "pkey/ufm_access.c",
                    "ufmsync/kube/client.c", "ufmsync/kube/access.c"]),
-    ("yaml.h", ["ufmsync/kube/*"]),
+    ("yaml.h", ["ufmsync/kube/*", "ufmsync/ctl/yaml_out.c"]),
     ("cmocka.h", []),
     ("pthread.h", []),
     ("threads.h", []),
@@ -72,7 +72,7 @@ LIBRARIES = {
     "PkgConfig::MICROHTTPD": {"base/net"},
     "PkgConfig::GNUTLS": {"base/net"},
     "PkgConfig::OPENSSL": {"base/net", "secrets", "pkey", "ufmsync/kube", "ufmsync", "cni/plugin"},
-    "PkgConfig::YAML": {"ufmsync/kube"},
+    "PkgConfig::YAML": {"ufmsync/kube", "ufmsync/ctl"},
     "PkgConfig::IBUMAD": {"pkey"},
     "PkgConfig::IBNETDISC": {"pkey"},
     "PkgConfig::IBVERBS": {"pkey"},
