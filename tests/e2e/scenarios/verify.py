@@ -122,6 +122,9 @@ def limited_partition_is_verified_too(world):
     expect_equal(error["code"], NOT_VERIFIED, repr(error))
     sysfs.vf(VF, "0x8005", "0x0009")
     sandbox.add()
+    guid = world.guid("p")
+    expect_equal([guid in note["listed"].get(pkey, []) for note in node.notes("ADD") for pkey in ("5", "9")], [True] * 4,
+                 "listed in both whenever the delegate ran")
 
 
 @scenario()
