@@ -472,6 +472,12 @@ class Daemon:
                 return float(line.rpartition(" ")[2])
         raise KeyError(name)
 
+    def processor_seconds(self):
+        """How long it has been computing so far."""
+        with open("/proc/%d/stat" % self.process.child.pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def wait_listed(self, timeout=30):
         def listed():
             if not self.process.alive():

@@ -9,7 +9,7 @@ from ask import Ask, connect, question, tls
 from multus import Sandbox
 from scenario import Skip, expect, expect_equal, long, scenario
 from scenarios.attach import DENIED, TRY_AGAIN, attach, delegate_never_ran, eventually_waits, start, waiting
-from servers import Failed, ServiceCertificate, eventually, free_port
+from servers import Failed, ServiceCertificate, always, eventually, free_port
 
 
 def status(world, daemon, **more):
@@ -215,6 +215,23 @@ def certificate_is_replaced_without_a_restart(world):
     expect_equal(error["code"], 102, "code of %r" % error)
     node.put_ca(other.ca)
     attach(world, node, "q")
+
+
+@scenario("mock")
+def half_a_handshake_keeps_nobody_busy(world):
+    """Of twenty strangers: what the service computes meanwhile is next to nothing, and it goes on answering."""
+    daemon, node = start(world)
+    strangers = [socket.create_connection(("127.0.0.1", daemon.https)) for _ in range(20)]
+    for stranger in strangers:
+        stranger.sendall(b"\x16\x03\x01\x02\x00\x01")
+    before = daemon.processor_seconds()
+    world.pod("p", "ib")
+    attach(world, node, "p")
+    always("the service lives", daemon.process.alive, 1.5)
+    spent = daemon.processor_seconds() - before
+    expect(spent < 0.7, "%.2f s of processor time" % spent)
+    for stranger in strangers:
+        stranger.close()
 
 
 @scenario("mock")
