@@ -17,6 +17,8 @@ enum {
 	LIST_MOST_MS = 30000,
 	RESEND_MS = 5000,
 	RESEND_LISTS = 3,
+	FAILURES_TO_TELL = 3, /* lists of a PKey in a row */
+	UNSEEN_LOOKS = 500,
 };
 
 static int kind_of(const struct list *list)
@@ -382,12 +384,29 @@ void engine_lists_work(struct engine *e, size_t *budget)
 	}
 }
 
-static void list_failed(struct engine *e, struct list *list)
+/* Those whose join was sent wait for this list: after some failures in a row they are told why; a slice of them, as all
+ * have the same reason. */
+static void say_unseen(struct engine *e, const struct partition *partition, const struct error *err)
+{
+	unsigned n = 0;
+	for (struct chain *at = partition->seats.prev; at != &partition->seats && n < UNSEEN_LOOKS;
+	     at = at->prev, n++) {
+		struct seat *seat = container_of(at, struct seat, in_partition);
+		struct attachment *a = seat_attachment(seat);
+		if (seat->state == SEAT_JOIN_CHECK && a->state == ATTACHMENT_JOINING)
+			engine_attachment_block(e, a, "FabricUnavailable",
+						"whether it is a member cannot be read: %.300s", err->text);
+	}
+}
+
+static void list_failed(struct engine *e, struct list *list, const struct error *err)
 {
 	if (list->partition) {
 		struct partition *partition = list->partition;
 		partition->listing = partition->again = false;
 		partition->list_failures += partition->list_failures < 20;
+		if (partition->list_failures == FAILURES_TO_TELL)
+			say_unseen(e, partition, err);
 		engine_want_list(e, partition,
 				 e->now + engine_backoff(e, partition->list_failures, LIST_FIRST_MS, LIST_MOST_MS,
 							 partition->pkey.v));
@@ -410,7 +429,7 @@ void engine_list_done(struct engine *e, uint64_t id, const struct error *err, in
 	if (!list)
 		return;
 	if (err) {
-		list_failed(e, list);
+		list_failed(e, list, err);
 		return;
 	}
 	list->done_at = now;

@@ -265,6 +265,55 @@ static void test_refused_credentials_lose_nothing(void **state)
 	world_free(world);
 }
 
+/* All lists fail until one of a single PKey did. */
+static void fail_read_back(struct world *world)
+{
+	struct error err;
+	bool all = true;
+
+	error_set(&err, ERROR_RETRY, "line 7 is broken");
+	while (all) {
+		for (int i = 0; i < 1000 && world->n_lists == 0; i++)
+			world_pass(world, 100);
+		assert_true(world->n_lists > 0);
+		struct world_list list = world->lists[0];
+		all = list.all;
+		free(list.members);
+		memmove(world->lists, world->lists + 1, --world->n_lists * sizeof list);
+		engine_list_done(world->engine, list.id, &err, world->now);
+		world_run(world);
+	}
+}
+
+static void test_who_waits_for_a_list_that_keeps_failing_is_told_why(void **state)
+{
+	static const char told[] = "EVENT a/p FabricUnavailable: whether it is a member cannot be read: line 7";
+	(void)state;
+	struct world *world = started();
+	world->mute = "LIST";
+	world->hold_lists = true;
+	world_pod(world, "a/p", "ib");
+	world_run(world);
+	fail_read_back(world);
+	fail_read_back(world);
+	assert_false(world_said(world, "EVENT"));
+	fail_read_back(world);
+	if (!world_said(world, told))
+		fail_msg("%s", world->log);
+	assert_string_equal(world_blocked(world, "a/p", 0), "FabricUnavailable");
+	world_forget(world);
+	for (int i = 0; i < 3; i++)
+		fail_read_back(world);
+	assert_false(world_said(world, "EVENT"));
+	world->hold_lists = false;
+	while (world->n_lists)
+		world_list_answer(world);
+	world_pass(world, 60000);
+	assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
+	assert_string_equal(world_blocked(world, "a/p", 0), "");
+	world_free(world);
+}
+
 static void test_renewed_credentials_count_at_once(void **state)
 {
 	(void)state;
@@ -494,6 +543,7 @@ int main(void)
 		cmocka_unit_test(test_one_bad_guid_delays_nobody_else),
 		cmocka_unit_test(test_a_refused_pkey_delays_no_other),
 		cmocka_unit_test(test_refused_credentials_lose_nothing),
+		cmocka_unit_test(test_who_waits_for_a_list_that_keeps_failing_is_told_why),
 		cmocka_unit_test(test_renewed_credentials_count_at_once),
 		cmocka_unit_test(test_a_lost_membership_is_put_back),
 		cmocka_unit_test(test_a_changed_membership_is_written_anew),
