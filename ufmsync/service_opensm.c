@@ -8,9 +8,10 @@
 /* The backend for OpenSM has more to say than that a write failed: what the site lacks, and which ports do not agree with
  * the file.  Both are logged when they begin and when they are over, not while they last. */
 
-enum { FINDINGS_MAX = 32, LOOK_MS = 10 * 60 * 1000, LOOK_LEAST_MS = 10 * 1000 };
+enum { FINDINGS_MAX = 32, LOOK_MS = 10 * 60 * 1000, LOOK_LEAST_MS = 5 * 1000 };
 
 struct known {
+	enum opensm_finding_level level;
 	char *id, *text;
 	bool seen; /* in the preflight under way */
 };
@@ -49,7 +50,7 @@ static void on_finding(void *aux, const struct opensm_finding *finding)
 	}
 	if (opensm->n < FINDINGS_MAX)
 		opensm->known[opensm->n++] =
-			(struct known){ .id = mem_dup(finding->id), .text = mem_dup(finding->text), .seen = true };
+			(struct known){ finding->level, mem_dup(finding->id), mem_dup(finding->text), true };
 	log_say(levels[finding->level], finding->id, NULL, "%s", finding->text);
 }
 
@@ -60,24 +61,40 @@ static void forget(struct service_opensm *opensm, struct known *known)
 	*known = opensm->known[--opensm->n];
 }
 
+static bool any_failure(const struct service_opensm *opensm)
+{
+	for (size_t i = 0; i < opensm->n; i++)
+		if (opensm->known[i].level == OPENSM_FAILURE && opensm->known[i].seen)
+			return true;
+	return false;
+}
+
+/* What was not found any more is over; but where something failed, the rest was not looked at. */
+static void drop_mended(struct service_opensm *opensm, bool failing)
+{
+	for (size_t i = opensm->n; i-- > 0;) {
+		struct known *known = &opensm->known[i];
+		bool over = !known->seen && known->level != OPENSM_FINE && (known->level == OPENSM_FAILURE || !failing);
+		known->seen = false;
+		if (!over)
+			continue;
+		log_say(LOG_INFO, "OPENSM_MENDED", LOG_FIELDS({ "was", known->id }), "this is over: %s", known->text);
+		if (known->level == OPENSM_FAILURE) /* whoever waits for a later try need not */
+			engine_retry(opensm->service->engine, loop_now_ms());
+		forget(opensm, known);
+	}
+}
+
 static void on_looked(void *aux, const struct error *err)
 {
 	struct service_opensm *opensm = aux;
+	bool failing = any_failure(opensm);
 
 	(void)err;
-	for (size_t i = opensm->n; i-- > 0;) {
-		struct known *known = &opensm->known[i];
-		if (!known->seen) {
-			log_say(LOG_INFO, "OPENSM_MENDED", LOG_FIELDS({ "was", known->id }), "this is over: %s",
-				known->text);
-			forget(opensm, known);
-		} else {
-			known->seen = false;
-		}
-	}
+	drop_mended(opensm, failing);
 	opensm->looking = false;
 	opensm->looked_at = loop_now_ms();
-	loop_timer_at(&opensm->timer, opensm->looked_at + LOOK_MS);
+	loop_timer_at(&opensm->timer, opensm->looked_at + (failing ? LOOK_LEAST_MS : LOOK_MS));
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -163,7 +180,7 @@ void service_opensm_metrics(const struct service *service, struct buf *out)
 		return;
 	opensm_counts(service->backend, &counts);
 	for (size_t i = 0; i < service->opensm->n; i++)
-		findings += strcmp(service->opensm->known[i].id, "OPENSM_PORT") != 0;
+		findings += service->opensm->known[i].level != OPENSM_FINE;
 	counter(out, "ufmsync_opensm_reloads_total", "Times that OpenSM was told to read its partitions.",
 		counts.reloads);
 	counter(out, "ufmsync_opensm_files_written_total", "Partition files written.", counts.written);
