@@ -51,7 +51,7 @@ def topology(hosts, per_leaf=16):
 
 
 class Fabric:
-    def __init__(self, hosts=6, partitions=DEFAULT, sm_host=1, start=True):
+    def __init__(self, hosts=6, partitions=DEFAULT, sm_host=1, start=True, sa_key=None):
         self.folder = tempfile.mkdtemp(prefix="ufmsync-opensm-")
         self.name = os.path.basename(self.folder)  # ibsim's sockets are named by it: nobody else's
         self.hosts, self.sm_host = hosts, sm_host
@@ -59,6 +59,7 @@ class Fabric:
         self.log = os.path.join(self.folder, "osm.log")
         self.ibsim = self.opensm = self.commands = None
         self.console_port = free_port()
+        self.sa_key = sa_key
         for part in ("conf", "cache", "tmp", "clients"):
             os.mkdir(os.path.join(self.folder, part))
         self.write(partitions)
@@ -93,9 +94,12 @@ class Fabric:
 
     def start_opensm(self):
         before = self.sweeps()
+        settings = os.path.join(self.folder, "opensm.conf")
+        with open(settings, "w") as f:
+            f.write("sa_key %s\n" % self.sa_key if self.sa_key else "")
         with open(os.path.join(self.folder, "osm.out"), "a") as f:
             self.opensm = subprocess.Popen(
-                ["opensm", "-d", "2", "-q", "loopback", "-C", str(self.console_port), "-P", self.partitions, "-f", self.log, "-g", "0x%x" % guid_of_host(self.sm_host)],
+                ["opensm", "-F", settings, "-d", "2", "-q", "loopback", "-C", str(self.console_port), "-P", self.partitions, "-f", self.log, "-g", "0x%x" % guid_of_host(self.sm_host)],
                 stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd=self.folder, env=self.environment(self.sm_host))
         self.wait_sweep(before)
         if os.path.exists(os.path.join(self.folder, "opensm.pid")):
