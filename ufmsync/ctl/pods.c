@@ -29,19 +29,6 @@ static void begin(struct ctl *ctl, struct table *table, const json_t *page)
 		table_hide(table, NAMESPACE);
 }
 
-/* As the pod's annotation may say it: "ib0@net1", "other-namespace/ib0". */
-static char *network_text(const json_t *item, const char *namespace)
-{
-	const char *network = json_str(item, "network", NULL), *interface = json_str(item, "interface", NULL);
-	size_t n = namespace ? strlen(namespace) : 0;
-
-	if (!network)
-		return NULL;
-	if (n > 0 && strncmp(network, namespace, n) == 0 && network[n] == '/')
-		network += n + 1;
-	return mem_printf("%s%s%s", network, interface && *interface ? "@" : "", interface ? interface : "");
-}
-
 /* "0x0005 full index 0, 0x7000 limited" */
 static char *memberships_text(const json_t *attachment)
 {
@@ -71,7 +58,7 @@ static void row(struct ctl *ctl, struct table *table, const json_t *item)
 	const char *namespace = json_str(item, "namespace", NULL), *state = or_dash(json_str(item, "state", NULL));
 	const json_t *blocked = json_object_get(item, "blocked");
 	__attribute__((cleanup(mem_freep))) char *memberships = memberships_text(item);
-	__attribute__((cleanup(mem_freep))) char *network = network_text(item, namespace);
+	__attribute__((cleanup(mem_freep))) char *network = ctl_network(item, namespace);
 	const char *reason = json_str(blocked, "reason", NULL);
 	char pkey[CTL_PKEY_MAX], age[CTL_AGE_MAX];
 

@@ -37,6 +37,9 @@ enum { CTL_AGE_MAX = 24, CTL_PKEY_MAX = 16 };
 
 /* "0x5" as 0x0005; anything else as it is, cut; NULL gives "-". */
 const char *ctl_pkey(char out[CTL_PKEY_MAX], const char *wire);
+/* Of an attachment or owner, as a pod's annotation may say it: "ib0@net1", and "other/ib0@net1" where it is not of
+ * `namespace` (NULL: always).  The caller frees it; NULL when there is none. */
+char *ctl_network(const json_t *attachment, const char *namespace);
 /* A time of the service as the age it has at `now_ms`, as kubectl writes it: 45s, 3m20s, 5h, 12d; "-" when there is none. */
 const char *ctl_age(char out[CTL_AGE_MAX], const char *time, int64_t now_ms);
 enum table_colour ctl_state_colour(const char *state);

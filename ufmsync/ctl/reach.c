@@ -261,7 +261,8 @@ static bool may_ask_again(const struct reach *reach, int attempt)
 /* Better than nothing, and said to be less: what a replica knows that does not lead. */
 static bool is_of_follower(const json_t *object)
 {
-	return json_is_false(json_object_get(object, "authoritative"));
+	return json_is_false(json_object_get(object, "authoritative")) ||
+	       (json_bool(object, 0, "leader", "held", NULL) && !json_bool(object, 1, "leader", "here", NULL));
 }
 
 static void say_follower(struct reach *reach)

@@ -1,6 +1,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "pkey/pkey.h"
 #include "ufmsync/ctl/commands.h"
 #include "ufmsync/ctl/print.h"
@@ -23,6 +24,19 @@ const char *ctl_pkey(char out[CTL_PKEY_MAX], const char *wire)
 bool ctl_pkey_parse(struct pkey *pkey, const char *text)
 {
 	return pkey_parse(pkey, text);
+}
+
+char *ctl_network(const json_t *attachment, const char *namespace)
+{
+	const char *network = json_str(attachment, "network", NULL),
+		   *interface = json_str(attachment, "interface", NULL);
+	size_t n = namespace ? strlen(namespace) : 0;
+
+	if (!network)
+		return NULL;
+	if (n > 0 && strncmp(network, namespace, n) == 0 && network[n] == '/')
+		network += n + 1;
+	return mem_printf("%s%s%s", network, interface && *interface ? "@" : "", interface ? interface : "");
 }
 
 const char *ctl_age(char out[CTL_AGE_MAX], const char *time, int64_t now_ms)
