@@ -19,7 +19,9 @@
  * nobody has read is no member).  A file that OpenSM refused (our port is a full member of the default partition alone, or
  * the log says so) is put back to its predecessor at once, and no other is written for five minutes: ERROR_RETRY.
  *
- * list: our part of the file, once it is proven.  Without `verify` a reload counts as proof.
+ * list: our part of the file, once it is proven.  What this process has not itself seen this very OpenSM read (at its first
+ * list, and after any change by somebody else, or a restart of OpenSM) is written anew for that, with the same members.
+ * Without `verify` a reload counts as proof.
  *
  * A PKey stands at index 0 of a port's table when its class says so: one flag for the whole partition, which OpenSM gives
  * to all members.  Clients that take index 0 for the default partition break by it, so it is only asked for where a

@@ -35,6 +35,7 @@ int opensm_desk_init(struct opensm_desk *desk, const struct opensm_options *opti
 	if (!desk->options.drift_ms)
 		desk->options.drift_ms = DRIFT_MS;
 	desk->drift = opensm_drift_new();
+	buf_init(&desk->read, PARTITIONS_TEXT_MAX);
 	return opensm_reload_parse(&desk->reload, options->reload, err);
 }
 
@@ -53,6 +54,7 @@ void opensm_desk_free(struct opensm_desk *desk)
 	forget_members(desk);
 	opensm_desk_forget_findings(desk);
 	opensm_drift_free(desk->drift);
+	buf_free(&desk->read);
 	fabric_close(desk->fabric);
 	opensm_reload_free(&desk->reload);
 	free((char *)(uintptr_t)desk->options.file);
@@ -138,14 +140,16 @@ static bool any_at_index0(const struct members *members)
 static int compose(const struct opensm_desk *desk, const struct opensm_canary *canary, const struct buf *before,
 		   struct buf *text, struct error *err)
 {
-	struct partitions_ours *ours = mem_array(PKEY_COUNT + 1, sizeof *ours);
-	struct members *canary_members = members_new();
+	struct partitions_ours *ours = mem_array(PKEY_COUNT + 2, sizeof *ours);
+	struct members *canary_members = members_new(), *none = members_new();
 	size_t n = 0;
 
 	if (canary->which != CANARY_NONE) {
 		members_add(canary_members, (struct member){ canary->port, canary->level, false });
 		ours[n++] = (struct partitions_ours){ .pkey = desk->options.canaries[canary->which],
 						      .members = canary_members };
+		/* Nobody else may define the other one either: it is the next write's. */
+		ours[n++] = (struct partitions_ours){ .pkey = desk->options.canaries[!canary->which], .members = none };
 	}
 	for (unsigned pkey = 1; pkey < PKEY_COUNT; pkey++)
 		if (desk->members[pkey])
@@ -156,17 +160,19 @@ static int compose(const struct opensm_desk *desk, const struct opensm_canary *c
 	buf_clear(text);
 	int result = partitions_replace(text, before->data, before->len, ours, n, err);
 	members_free(canary_members);
+	members_free(none);
 	free(ours);
 	return result;
 }
 
 /* --- what the backend does --- */
 
-static int put_back(struct opensm_desk *desk, const struct buf *refused, const struct buf *before, struct error *err)
+static int put_back(struct opensm_desk *desk, bool had_canary, const struct buf *refused, const struct buf *before,
+		    struct error *err)
 {
 	struct error back;
 	struct buf ignored;
-	enum opensm_proof proof;
+	enum opensm_proof proof = PROOF_NONE;
 
 	buf_init(&ignored, PARTITIONS_TEXT_MAX);
 	int result = partitions_file_write(desk->options.file, refused, before, &back);
@@ -176,9 +182,12 @@ static int put_back(struct opensm_desk *desk, const struct buf *refused, const s
 	if (result == 0)
 		opensm_prove(desk, false, opensm_log_size(desk->options.log), BACK_MS, &proof, &back);
 	desk->not_before_ms = opensm_now_ms() + AFTER_REFUSAL_MS;
-	return error_set(err, ERROR_RETRY, "OpenSM refused the new %s; %s%s; no other is written for %d minutes",
-			 desk->options.file,
-			 result == 0 ? "the one before is back in its place" : "putting the one before back failed: ",
+	const char *how = result < 0 ? "putting the one before back failed: "
+			  : had_canary && proof != PROOF_READ
+				  ? "the one before is back in its place, and not read yet: the fabric may be open"
+				  : "the one before is back in its place";
+	return error_set(err, ERROR_RETRY, "OpenSM refused the new %s%s; %s%s; no other is written for %d minutes",
+			 desk->options.file, had_canary ? "" : ", or reads another one (-P)", how,
 			 result == 0 ? "" : back.text, AFTER_REFUSAL_MS / 60000);
 }
 
@@ -205,6 +214,7 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 	}
 	if (opensm_now_ms() >= by_ms) /* another may lead by now */
 		return error_set(err, ERROR_RETRY, "%s could not be changed in time", desk->options.file);
+	struct mad_sm_info reader = opensm_reader(desk);
 	off_t log = opensm_log_size(desk->options.log); /* from then on it may be read */
 	desk->told = false;
 	if (partitions_file_write(desk->options.file, before, text, err) < 0)
@@ -216,7 +226,10 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 		return opensm_retry(err);
 	}
 	desk->counts.refused += proof == PROOF_REFUSED;
-	return proof == PROOF_REFUSED ? put_back(desk, text, before, err) : 0;
+	if (proof == PROOF_REFUSED)
+		return put_back(desk, had_canary, text, before, err);
+	opensm_remember(desk, text, reader);
+	return 0;
 }
 
 int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, int64_t by_ms,
@@ -265,19 +278,21 @@ int opensm_desk_read(struct opensm_desk *desk, struct error *err)
 	int result = desk->options.look_only ? 0 : opensm_own_port(desk, &own, err);
 	if (result == 0)
 		result = read_file(desk, &text, err);
+	bool known = result == 0 && desk->options.verify && !desk->options.look_only &&
+		     (opensm_now_ms() < desk->not_before_ms || opensm_remembers(desk, &text));
 	buf_free(&text);
 	if (result < 0 || desk->options.look_only)
 		return result;
 	if (!desk->options.verify)
 		return tell(desk, err);
-	if (opensm_has_own_canary(desk, own)) {
+	if (known && opensm_has_own_canary(desk, own)) {
 		result = opensm_settle(desk, err);
 		desk->proven = result == 0;
 		return result;
 	}
-	/* None (written without proof), or that of another port (ours was replaced): it gets one.  A file that never was ours
-	 * stays as it is. */
-	return has_members(desk) || desk->canary.which != CANARY_NONE
+	/* Not what we have seen OpenSM read, or without a canary of our own port: it gets a new one.  A file that never was
+	 * ours stays as it is. */
+	return has_members(desk) || desk->canary.which != CANARY_NONE || desk->read.len > 0
 		       ? opensm_desk_write(desk, NULL, 0, opensm_now_ms() + desk->options.prove_ms, err)
 		       : 0;
 }

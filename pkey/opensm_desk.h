@@ -2,12 +2,14 @@
 
 #include <stdatomic.h>
 
+#include "base/buf.h"
 #include "pkey/opensm.h"
 #include "pkey/partitions_block.h"
 
 /* A partition with our own port alone, to see in that port's P_Key table which file OpenSM has read.  No file is written
- * before the last one is proven, and each differs in its canary from the one before: in the PKey from what the port shows,
- * and in the level from the attempt before, which may have been seen by OpenSM although it gave way to somebody's change. */
+ * before the last one is proven, and of the four canaries there are (two PKeys, two levels) each write takes the next one
+ * that is neither in the file nor in the port: what the port showed before, what an older copy of the file has, and what
+ * an attempt had that gave way to somebody's change, is no proof of this one. */
 struct opensm_canary {
 	enum { CANARY_FIRST, CANARY_SECOND, CANARY_NONE } which; /* of options.canaries */
 	enum membership level;
@@ -23,11 +25,16 @@ struct opensm_desk {
 	struct members *members[PKEY_COUNT]; /* ours, as the file says; NULL: none */
 	struct opensm_canary canary;         /* in the file */
 	bool proven;                         /* OpenSM has read the file with these members */
-	unsigned attempts;                   /* to write */
-	int64_t not_before_ms;               /* OpenSM refused a file: none is written until then */
-	atomic_bool stopping;                /* set on the loop: whoever waits, gives up */
-	bool told;                           /* without `verify`: OpenSM was told to read the file as it is */
-	struct opensm_drift *drift;          /* opensm_drift.h */
+	unsigned attempt;                    /* to write: the number of its canary */
+	/* The whole text of which we have seen that OpenSM read it, and which OpenSM that was.  Anything else that stands
+	 * in the file is written anew, with a canary of its own, before it counts: somebody may have put an older one back,
+	 * or another OpenSM may have taken over with a copy, and both have a canary that our port showed before. */
+	struct buf read;
+	struct mad_sm_info reader;  /* guid 0: it did not say */
+	int64_t not_before_ms;      /* OpenSM refused a file: none is written until then */
+	atomic_bool stopping;       /* set on the loop: whoever waits, gives up */
+	bool told;                  /* without `verify`: OpenSM was told to read the file as it is */
+	struct opensm_drift *drift; /* opensm_drift.h */
 	struct opensm_counts counts;
 	struct opensm_finding *findings; /* of a preflight or a look at ports; owned, and so are their texts */
 	size_t n_findings;

@@ -1,6 +1,7 @@
 #include "pkey/opensm_proof.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/mem.h"
@@ -116,6 +117,10 @@ int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 			return 0;
 		pause_ms(LOOK_MS);
 	} while (opensm_now_ms() < end && !desk->stopping);
+	if (open_since && !desk->stopping && opensm_reader(desk).guid.v) {
+		*proof = PROOF_REFUSED;
+		return 0;
+	}
 	return error_set(err, ERROR_RETRY,
 			 "OpenSM was told to read %s, and did not in %lld s: our own port does not show the canary "
 			 "partition; is "
@@ -178,8 +183,44 @@ int opensm_next_canary(struct opensm_desk *desk, struct guid own, struct opensm_
 		return error_set(
 			err, ERROR_RETRY,
 			"our own port is in both canary partitions (OPENSM_CANARY_PKEYS): somebody else uses them");
-	next->which = sight.there[0] ? CANARY_SECOND : CANARY_FIRST;
-	next->level = desk->attempts++ % 2 ? MEMBERSHIP_LIMITED : MEMBERSHIP_FULL;
+	if (!desk->attempt) /* one that died may have tried any */
+		desk->attempt = (unsigned)(opensm_now_ms() & 0xffff);
+	do {
+		next->which = ++desk->attempt % 2 ? CANARY_SECOND : CANARY_FIRST;
+		next->level = desk->attempt / 2 % 2 ? MEMBERSHIP_LIMITED : MEMBERSHIP_FULL;
+	} while ((next->which == desk->canary.which && next->level == desk->canary.level) ||
+		 (sight.there[next->which] && sight.level[next->which] == next->level));
 	next->port = own;
 	return 0;
+}
+
+struct mad_sm_info opensm_reader(struct opensm_desk *desk)
+{
+	struct mad_sm_info master;
+	struct error ignored;
+
+	if (!desk->fabric || fabric_master(desk->fabric, &master, &ignored) < 0 || master.state != MAD_SM_MASTER)
+		master = (struct mad_sm_info){ 0 };
+	return master;
+}
+
+void opensm_remember(struct opensm_desk *desk, const struct buf *text, struct mad_sm_info reader)
+{
+	buf_clear(&desk->read);
+	buf_append(&desk->read, text->data, text->len);
+	desk->reader = reader;
+}
+
+bool opensm_remembers(struct opensm_desk *desk, const struct buf *text)
+{
+	if (text->len != desk->read.len || memcmp(text->data, desk->read.data, text->len) != 0)
+		return false;
+	struct mad_sm_info now = opensm_reader(desk);
+	if (!now.guid.v || !desk->reader.guid.v)
+		return true;
+	/* It counts what it does, from 0 at its start. */
+	if (now.guid.v != desk->reader.guid.v || (int32_t)(now.activity - desk->reader.activity) < 0)
+		return false;
+	desk->reader = now;
+	return true;
 }
