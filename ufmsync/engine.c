@@ -290,6 +290,8 @@ void engine_view_of(const struct engine *e, struct attachment_view *view, const 
 		.refused = is_refusal(a->blocked_reason),
 		.blocked_text = a->blocked_text,
 	};
+	if (a->configured && a->wish_kind == POD_WISH_GUID)
+		view->annotated = a->wish;
 	if (!a->has_guid && !a->recorded)
 		return;
 	view->guid = a->guid;

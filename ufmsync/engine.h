@@ -237,6 +237,8 @@ struct attachment_view {
 	 * at this moment; never while a new leader is still reading), as follower when it is recorded. */
 	bool attachable;
 	struct guid guid; /* with either */
+	/* What the pod's annotation says, whoever wrote it; zero: no GUID.  What a follower without records may go by. */
+	struct guid annotated;
 	struct pkey_class memberships[RECORD_MEMBERSHIPS_MAX];
 	unsigned n_memberships;
 	int64_t since;              /* in this state */

@@ -324,6 +324,7 @@ void service_stop(struct service *service)
 	service->stopping = true;
 	log_say(LOG_INFO, "STOPPING", NULL, "what is being written is finished, then the Lease is given back");
 	service->answered_by = loop_now_ms() + ANSWERS_MS;
+	service_api_stop(service);
 	service_attach_stop(service);
 	loop_timer_init(&service->stop_timer, service->loop, try_stop);
 	loop_timer_at(&service->stop_timer, 0);
@@ -337,6 +338,7 @@ void service_free(struct service *service)
 	loop_timer_stop(&service->deadline);
 	loop_timer_stop(&service->secrets_timer);
 	loop_timer_stop(&service->stop_timer);
+	service_api_stop(service);
 	service_attach_stop(service);
 	service_https_free(service);
 	for (int kind = 0; kind < SERVICE_KINDS; kind++)
@@ -344,6 +346,7 @@ void service_free(struct service *service)
 	lease_free(service->lease);
 	kube_events_free(service->events);
 	pkey_backend_free(service->backend);
+	service_api_free(service);
 	service_opensm_free(service);
 	service_cancel_requests(service);
 	httpd_free(service->health);
@@ -353,5 +356,6 @@ void service_free(struct service *service)
 	engine_free(service->engine);
 	record_keys_free(service->record_keys);
 	secrets_free(service->secrets);
+	free(service->fabric_error);
 	free(service);
 }

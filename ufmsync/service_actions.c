@@ -56,6 +56,11 @@ static void fabric_state(struct service *service, const struct error *err)
 	if (trouble != service->fabric_trouble)
 		service_opensm_look(service); /* which says why, and when it is over */
 	service->fabric_trouble = trouble;
+	if (err && !trouble)
+		return; /* it answers, and refuses one request */
+	free(service->fabric_error);
+	service->fabric_error = err ? mem_dup(err->text) : NULL;
+	service->fabric_error_wall_ms = loop_wall_ms();
 }
 
 static const char *fabric_error_id(const struct error *err)

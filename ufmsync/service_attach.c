@@ -15,14 +15,17 @@ static const char *world_node(void *aux, const char *uid)
 	return engine_pod_node(service->engine, uid);
 }
 
-/* The leader has read everything it must, and nobody else can lead yet. */
-static bool world_leads(void *aux)
+bool service_leads(const struct service *service)
 {
-	struct service *service = aux;
 	struct engine_status status;
 
 	engine_status(service->engine, &status);
 	return status.leading && status.listed && lease_may_write(service->lease, loop_now_ms());
+}
+
+static bool world_leads(void *aux)
+{
+	return service_leads(aux);
 }
 
 struct visit {

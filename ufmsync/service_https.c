@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "ufmsync/service_parts.h"
 
-/* The https port: CNI plugins ask at /v1/attach. */
+/* The https port: CNI plugins ask at /v1/attach, operators at all else of /v1/. */
 
 enum {
 	LOOK_MS = 2 * 1000,
@@ -40,16 +40,19 @@ static void on_request(void *aux, struct httpd_request *request)
 		answer_error(request, 503, again, "Stopping", "this replica is stopping; ask again");
 	else if (strcmp(path, "/v1/attach") == 0)
 		webhook_handle(service->webhook, request);
-	/* The operators' paths, /v1/status and so on, come here. */
+	else if (strncmp(path, "/v1/", 4) == 0)
+		service_api_handle(service, request);
 	else
-		answer_error(request, 404, NULL, "NotFound", "no such path; there is /v1/attach");
+		answer_error(request, 404, NULL, "NotFound", "no such path; /v1/openapi.json says what there is");
 }
 
 static void on_gone(void *aux, struct httpd_request *request)
 {
 	struct service *service = aux;
 
-	if (service->webhook)
+	if (strcmp(httpd_path(request), "/v1/attach") != 0)
+		service_api_gone(request);
+	else if (service->webhook)
 		webhook_gone(service->webhook, request);
 }
 
@@ -186,10 +189,11 @@ int service_https_start(struct service *service, struct error *err)
 	if (result < 0)
 		return -1;
 	service_attach_start(service);
+	service_api_start(service);
 	json_micro_time(until, service->tls_not_after_s * 1000);
 	snprintf(port, sizeof port, "%u", httpd_port(service->https));
 	log_say(LOG_INFO, "HTTPS_OPEN", LOG_FIELDS({ "port", port }, { "valid_until", until }),
-		"CNI plugins may ask at /v1/attach");
+		"CNI plugins may ask at /v1/attach, operators at what /v1/openapi.json names");
 	loop_timer_init(&service->tls_timer, service->loop, on_look);
 	loop_timer_at(&service->tls_timer, loop_now_ms() + LOOK_MS);
 	return 0;

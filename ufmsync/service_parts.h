@@ -41,6 +41,7 @@ struct service {
 	struct tls_files *tls_files; /* of https */
 	struct kube_access *access;
 	struct webhook *webhook; /* NULL again once the service stops */
+	struct service_api *api; /* NULL when the port is not opened */
 
 	struct engine *engine;
 	uint64_t generation;              /* of the engine: answers to an earlier one are dropped */
@@ -52,8 +53,10 @@ struct service {
 	int64_t answered_by; /* of a clean end: no longer are the https port's last answers waited for */
 	int64_t tls_not_after_s;
 	unsigned https_connections_max;
-	enum engine_brake brake;         /* as last logged */
-	bool fabric_trouble, listed;     /* as last logged */
+	enum engine_brake brake;     /* as last logged */
+	bool fabric_trouble, listed; /* as last logged */
+	char *fabric_error;          /* what failed last, if nothing has succeeded since; else NULL */
+	int64_t fabric_error_wall_ms;
 	bool synced;                     /* as last seen */
 	struct loop_timer deadline;      /* of the engine */
 	struct loop_timer stop_timer;    /* of a clean end */
@@ -112,6 +115,15 @@ int service_https_start(struct service *service, struct error *err);
 bool service_https_is_idle(const struct service *service); /* everybody has been answered */
 void service_https_free(struct service *service);
 
+/* service_api.c: what operators ask at the https port. */
+void service_api_start(struct service *service);
+void service_api_stop(struct service *service); /* who waits is answered 503 */
+void service_api_free(struct service *service); /* the backend and the port are freed before */
+void service_api_handle(struct service *service, struct httpd_request *http);
+void service_api_gone(struct httpd_request *http);
+
 /* service_attach.c: what the webhook knows of the world. */
+/* The leader has read everything it must, and nobody else can lead yet. */
+bool service_leads(const struct service *service);
 void service_attach_start(struct service *service);
 void service_attach_stop(struct service *service); /* who waits is answered 503 */

@@ -244,8 +244,7 @@ static void on_access(void *aux, enum kube_verdict verdict, const struct kube_id
 	}
 }
 
-/* The API server's service proxy strips Authorization, hence the other one; NULL: neither. */
-static const char *token_of(const struct httpd_request *http)
+const char *webhook_token(const struct httpd_request *http)
 {
 	static const char scheme[] = "Bearer ";
 	const char *value = httpd_header(http, "Authorization");
@@ -278,7 +277,7 @@ static struct attach *attach_new(struct webhook *webhook, struct httpd_request *
 
 void webhook_handle(struct webhook *webhook, struct httpd_request *http)
 {
-	const char *method = httpd_method(http), *token = token_of(http);
+	const char *method = httpd_method(http), *token = webhook_token(http);
 	bool is_probe = strcmp(method, "GET") == 0;
 	size_t len;
 

@@ -106,6 +106,9 @@ void webhook_free(struct webhook *webhook); /* requests that wait are answered 5
 /* Of httpd: a request whose path is /v1/attach, and one of those that the client has left. */
 void webhook_handle(struct webhook *webhook, struct httpd_request *request);
 void webhook_gone(struct webhook *webhook, struct httpd_request *request);
+/* The bearer token, borrowed; NULL: none.  Of Authorization or, where that is absent, of X-Ufmsync-Token: the API server's
+ * service proxy strips the former. */
+const char *webhook_token(const struct httpd_request *request);
 
 /* The next four only take note: what follows happens on a later turn of the loop, so they may be called from anywhere. */
 void webhook_pod_changed(struct webhook *webhook, const char *uid);

@@ -52,7 +52,7 @@ def without_a_certificate_the_port_stays_closed_and_all_else_works(world):
 def unknown_paths_and_plain_http_get_nowhere(world):
     daemon = world.serve()
     client = https_client(world, daemon)
-    for path in ("/", "/v1", "/v1/attach/", "/v1/attachments", "/metrics", "/v2/attach"):
+    for path in ("/", "/v1", "/v1/attach/", "/v1/pkeys/", "/v1/pkeys/0x5/x", "/metrics", "/v2/attach"):
         status, body = client.raw("GET", path)
         expect_equal((status, json.loads(body)["error"]["code"]), (404, "NotFound"), path)
     try:
