@@ -271,7 +271,7 @@ static int tell(struct opensm_desk *desk, struct error *err)
 
 int opensm_desk_read(struct opensm_desk *desk, struct error *err)
 {
-	struct guid own;
+	struct guid own = { 0 };
 	struct buf text;
 
 	buf_init(&text, PARTITIONS_TEXT_MAX);

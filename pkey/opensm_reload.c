@@ -26,6 +26,7 @@ enum {
 	CONSOLE_WAIT_MS = 1000,
 	CONSOLE_PAUSE_MS = 200,
 	COMMAND_WAIT_MS = 30 * 1000,
+	COMMAND_LOOK_MS = 10,
 	SAID_MAX = 400, /* of a command's stderr, and of the console */
 };
 
@@ -278,16 +279,28 @@ static int resweep_patiently(const struct opensm_reload *reload, struct error *e
 
 /* --- a command --- */
 
-/* What it says on stderr, up to its end or the deadline. */
-static void hear(int fd, char said[SAID_MAX], int64_t deadline)
+static bool has_ended(pid_t child)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)child, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == child;
+}
+
+/* What it says on stderr, until it ends or the deadline; what it has left running may hold the pipe for longer. */
+static void hear(int fd, pid_t child, char said[SAID_MAX], int64_t deadline)
 {
 	size_t len = 0;
 	char rest[512];
+	bool ended = false;
 
-	for (int64_t left; (left = deadline - now_ms()) > 0;) {
+	while (now_ms() < deadline) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
-		if (poll(&ready, 1, (int)left) != 1)
+		if (poll(&ready, 1, ended ? 0 : COMMAND_LOOK_MS) != 1) {
+			if (ended)
+				break;
+			ended = has_ended(child); /* then once more: it may have spoken in between */
 			continue;
+		}
 		bool room = len + 1 < SAID_MAX;
 		ssize_t n = room ? read(fd, said + len, SAID_MAX - 1 - len) : read(fd, rest, sizeof rest);
 		if (n <= 0)
@@ -364,7 +377,7 @@ static int run_command(const char *path, int64_t wait_ms, struct error *err)
 		errno = wrong;
 		return error_set_errno(err, "%s cannot be run", path);
 	}
-	hear(pipe_fds[0], said, deadline);
+	hear(pipe_fds[0], child, said, deadline);
 	close(pipe_fds[0]);
 	if (reap(child, deadline, &status) < 0)
 		return error_set(err, ERROR_RETRY, "%s did not end within %.3g s", path, (double)wait_ms / 1000);

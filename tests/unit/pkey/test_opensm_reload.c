@@ -461,7 +461,7 @@ static void test_a_command_has_the_signals_of_a_shell(void **state)
 	signal(SIGPIPE, SIG_IGN);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	command("#!/bin/sh\n! grep -E -e 'SigBlk:.*[1-9a-f]' -e 'SigIgn:.*[13579bdf]...$' /proc/$$/status >&2\n");
+	command("#!/bin/sh\n! grep -E -e 'SigBlk:.*[1-9a-f]' -e 'SigIgn:.*[13579bdf]...$' /proc/self/status >&2\n");
 	int result = opensm_reload_now(&reload, NULL, &err);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	signal(SIGPIPE, SIG_DFL);
@@ -491,6 +491,22 @@ static void test_a_command_that_cannot_be_run_is_said(void **state)
 	fails(ERROR_OS, "cannot be run");
 	put("#!/no/such/shell\n", 0700);
 	fails(ERROR_OS, "cannot be run");
+}
+
+/* A daemon that it has started keeps the pipe: nobody waits for that. */
+static void test_a_command_may_leave_something_running(void **state)
+{
+	char script[512], other[300];
+
+	(void)state;
+	snprintf(other, sizeof other, "%s/other", folder);
+	assert_int_equal(mkfifo(other, 0600), 0);
+	int fifo = open(other, O_RDWR | O_CLOEXEC); /* the one left reads from it until we close it */
+	snprintf(script, sizeof script, "#!/bin/sh\ncat %s >&2 &\necho said >&2\nexit 4\n", other);
+	command(script);
+	fails(ERROR_RETRY, "status 4: said");
+	assert_int_equal(write(fifo, "x", 1), 1);
+	close(fifo);
 }
 
 /* All of it ends, also what the script started: the pipe that they hold is closed by them all. */
@@ -531,6 +547,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_command_has_the_signals_of_a_shell, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_command_that_fails_says_why_in_one_line, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_command_that_cannot_be_run_is_said, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_a_command_may_leave_something_running, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_command_that_takes_too_long_is_ended_with_all_it_started, fresh,
 						gone),
 	};
