@@ -274,6 +274,9 @@ void opensm_desk_preflight(struct opensm_desk *desk)
 
 	opensm_desk_forget_findings(desk);
 	check_file(desk);
+	if (opensm_reload_check(&desk->reload, &err) < 0)
+		opensm_desk_find(desk, OPENSM_FAILURE, "OPENSM_CANNOT_RELOAD",
+				 "OpenSM cannot be told to read its partitions: %s", err.text);
 	if (!desk->options.verify && desk->reload.way != OPENSM_RELOAD_TRAP)
 		return; /* no port is needed */
 	if (opensm_desk_fabric(desk, &err) < 0 || fabric_port(desk->fabric, &port, &err) < 0)

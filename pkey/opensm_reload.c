@@ -119,7 +119,7 @@ static bool is_opensm(pid_t pid)
 }
 
 /* The descriptor holds on to the process: its number cannot become another's between look and signal. */
-static int hang_up(pid_t pid, struct error *err)
+static int send_signal(pid_t pid, int signo, struct error *err)
 {
 	int fd = pidfd_open(pid, 0);
 	int result = 0;
@@ -128,7 +128,7 @@ static int hang_up(pid_t pid, struct error *err)
 		return error_set(err, ERROR_GONE, "process %d is gone", (int)pid);
 	if (!is_opensm(pid))
 		result = error_set(err, ERROR_GONE, "process %d is no opensm", (int)pid);
-	else if (pidfd_send_signal(fd, SIGHUP, NULL, 0) < 0)
+	else if (pidfd_send_signal(fd, signo, NULL, 0) < 0)
 		result =
 			errno == ESRCH
 				? error_set(err, ERROR_GONE, "process %d is gone", (int)pid)
@@ -142,7 +142,7 @@ static int hang_up(pid_t pid, struct error *err)
 }
 
 /* All that there are: several may share one file. */
-static int hang_up_all(struct error *err)
+static int signal_all(int signo, struct error *err)
 {
 	DIR *proc = opendir("/proc");
 	unsigned told = 0;
@@ -155,7 +155,7 @@ static int hang_up_all(struct error *err)
 		struct error one;
 		if (pid <= 0 || !is_opensm(pid))
 			continue;
-		if (hang_up(pid, &one) == 0) {
+		if (send_signal(pid, signo, &one) == 0) {
 			told++;
 		} else if (one.kind == ERROR_AUTH) {
 			*err = one;
@@ -171,7 +171,7 @@ static int hang_up_all(struct error *err)
 	return result;
 }
 
-static int hang_up_by_file(const char *path, struct error *err)
+static int signal_by_file(const char *path, int signo, struct error *err)
 {
 	char text[32], *end;
 
@@ -180,7 +180,7 @@ static int hang_up_by_file(const char *path, struct error *err)
 	long pid = strtol(text, &end, 10);
 	if (end == text || (*end && !isspace((unsigned char)*end)) || pid <= 1 || pid > INT32_MAX)
 		return error_set(err, ERROR_INVALID, "%s holds no process number", path);
-	return hang_up((pid_t)pid, err) < 0 ? error_wrap(err, "%s", path) : 0;
+	return send_signal((pid_t)pid, signo, err) < 0 ? error_wrap(err, "%s", path) : 0;
 }
 
 /* --- the console --- */
@@ -392,9 +392,9 @@ int opensm_reload_now(const struct opensm_reload *reload, struct fabric *fabric,
 {
 	switch (reload->way) {
 	case OPENSM_RELOAD_PROCESS:
-		return hang_up_all(err);
+		return signal_all(SIGHUP, err);
 	case OPENSM_RELOAD_PIDFILE:
-		return hang_up_by_file(reload->target, err);
+		return signal_by_file(reload->target, SIGHUP, err);
 	case OPENSM_RELOAD_CONSOLE:
 		return resweep_patiently(reload, err);
 	case OPENSM_RELOAD_TRAP:
@@ -404,4 +404,22 @@ int opensm_reload_now(const struct opensm_reload *reload, struct fabric *fabric,
 		return run_command(reload->target, reload->wait_ms ? reload->wait_ms : COMMAND_WAIT_MS, err);
 	}
 	return error_set(err, ERROR_INVALID, "no such way to reload");
+}
+
+int opensm_reload_check(const struct opensm_reload *reload, struct error *err)
+{
+	switch (reload->way) {
+	case OPENSM_RELOAD_PROCESS:
+		return signal_all(0, err);
+	case OPENSM_RELOAD_PIDFILE:
+		return signal_by_file(reload->target, 0, err);
+	case OPENSM_RELOAD_COMMAND:
+		return faccessat(AT_FDCWD, reload->target, X_OK, AT_EACCESS) < 0
+			       ? error_set_errno(err, "%s cannot be run", reload->target)
+			       : 0;
+	case OPENSM_RELOAD_CONSOLE: /* one client at a time, whose commands collide */
+	case OPENSM_RELOAD_TRAP:
+		break;
+	}
+	return 0;
 }

@@ -36,3 +36,5 @@ struct fabric;
 /* `fabric`: for the trap only; may be NULL with other ways.  ERROR_GONE: no OpenSM is there; ERROR_RETRY: busy, or no
  * answer; ERROR_AUTH: not allowed to signal it. */
 int opensm_reload_now(const struct opensm_reload *reload, struct fabric *fabric, struct error *err);
+/* Could it be told?  Nothing is: as far as that shows without disturbing OpenSM. */
+int opensm_reload_check(const struct opensm_reload *reload, struct error *err);

@@ -215,6 +215,29 @@ def the_operators_changes_meanwhile_are_kept(world):
     expect_equal(world.table(2), {0x300 + i: True for i in range(12)}, "host 2")
 
 
+def drift_behind_opensms_back_is_found_and_nothing_loops(world):
+    """It has to last for half a minute before it is believed."""
+    world.nad("ib", objects.ib_config("0x5"))
+    daemon = world.start(**PORTS)
+    for host in (2, 3):
+        world.pod("p%d" % host, asks(host))
+        world.guid("p%d" % host)
+    reloads = daemon.metric("ufmsync_opensm_reloads_total")
+    lid = world.fabric.lids()[guid_of_host(3)]
+    world.fabric.set_pkeys(os.path.join(world.binaries, os.pardir, "tests", "set_pkeys"), lid, 0x7fff, 0, 0x8abc)
+    eventually("it is found", lambda: daemon.metric("ufmsync_opensm_drifted") == 1, 60)
+    said = daemon.said("OPENSM_DRIFT")
+    expect_equal(len(said), 1, "how often it is said")
+    expect(guid_text(3) in said[0]["message"] and "0x0005" in said[0]["message"], said[0]["message"])
+    expect_equal(daemon.metric("ufmsync_opensm_reloads_total"), reloads, "reloads")
+    expect(not world.is_untouched("p3") and len(world.members(5)) == 2, "the pods are as they were")
+    world.fabric.console('Unlink "H-0003"')
+    world.fabric.reload()
+    world.fabric.console('ReLink "H-0003"')
+    world.port_shows(3, {5: True}, 30)
+    eventually("it is over", lambda: daemon.metric("ufmsync_opensm_drifted") == 0, 30)
+
+
 def file_that_cannot_be_used_is_a_bad_setting(world):
     world.start_ufm()
     folder = os.path.join(world.fabric.folder, "conf")
@@ -310,6 +333,7 @@ def each_way_to_reload(world):
 
 
 SCENARIOS = [
+    drift_behind_opensms_back_is_found_and_nothing_loops,  # the longest first
     a_pods_whole_life, two_hundred_pods_at_once_are_one_file, two_pkeys_and_the_limited_partition,
     index_0_only_where_it_is_asked_for, restart_of_ours_writes_nothing, killed_again_and_again_it_leaves_no_bad_file,
     opensm_stopped_is_waited_for, opensm_that_hangs_costs_no_lease, orphans_leave_file_and_port,

@@ -481,10 +481,27 @@ def preflight_of_a_port_that_is_down(f, drive):
 def preflight_of_a_fabric_that_nobody_manages(f, drive):
     f.close()
     f.__init__(2, start=False)
-    d = drive(way="process")
+    d = drive(way="trap")
     found = d.preflight()
     expect("findings", set(found), {"OPENSM_PORT_DOWN", "OPENSM_NO_SM"})
     d.fails("probe", "retry", "is OpenSM running?")
+
+
+def preflight_when_opensm_cannot_be_told(f, drive):
+    script = os.path.join(f.folder, "reload")
+    d, command = drive(), drive(way="command:" + script)
+    expect("by its number", "OPENSM_CANNOT_RELOAD" in d.preflight(), False)
+    level, text = command.preflight()["OPENSM_CANNOT_RELOAD"]
+    expect("level", level, "failure")
+    expect("says what: " + text, script + " cannot be run" in text, True)
+    with open(script, "w") as out:
+        out.write("#!/bin/sh\n")
+    os.chmod(script, 0o755)
+    expect("by a command", "OPENSM_CANNOT_RELOAD" in command.preflight(), False)
+    sweeps = f.sweeps()
+    f.stop_opensm()
+    expect("gone: ", "is gone" in d.preflight()["OPENSM_CANNOT_RELOAD"][1], True)
+    expect("nobody was told anything", f.sweeps(), sweeps)
 
 
 def preflight_without_any_device(f, drive):
@@ -503,6 +520,7 @@ def preflight_of_two_subnet_managers(f, drive):
         d = drive()
 
         def both():
+            f.reload()  # a sweep finds it
             return "OPENSM_MANY_SMS" in d.preflight()
         wait_for("both are seen", both, 20)
         level, text = d.preflight()["OPENSM_MANY_SMS"]
@@ -615,7 +633,7 @@ TESTS = [join_and_leave_show_in_the_ports, two_pkeys_full_and_limited, a_guid_wh
          a_port_that_was_replaced_gets_a_canary_of_its_own,
          preflight_of_a_good_site_says_what_it_sees, preflight_names_what_the_file_lacks, preflight_of_a_limited_port,
          preflight_of_a_wrong_sm_key, preflight_without_a_subnet_manager, preflight_of_a_port_that_is_down, preflight_of_a_fabric_that_nobody_manages,
-         preflight_without_any_device, preflight_of_two_subnet_managers, preflight_knows_an_upstream_opensm_by_its_log,
+         preflight_when_opensm_cannot_be_told, preflight_without_any_device, preflight_of_two_subnet_managers, preflight_knows_an_upstream_opensm_by_its_log,
          drift_is_said_once_and_not_reloaded, drift_is_seen_through_a_limited_port_too,
          a_full_table_is_drift_that_names_its_reason, a_change_that_comes_too_late_is_not_written]
 
