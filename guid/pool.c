@@ -36,7 +36,7 @@ struct node {
 struct guid_pool {
 	uint64_t first, size;
 	uint64_t cursor;
-	struct table table; /* offset to node */
+	struct guid_table table; /* offset to node */
 
 	struct node *nodes;
 	uint32_t n_nodes, nodes_cap, vacant;
@@ -64,7 +64,7 @@ struct guid_pool *guid_pool_new(struct guid first, struct guid last, uint64_t st
 	pool->cursor = start % pool->size;
 	pool->vacant = TABLE_NONE;
 	more_nodes(pool);
-	table_init(&pool->table, sizeof(struct node), start * 0x9e3779b97f4a7c15);
+	guid_table_init(&pool->table, sizeof(struct node), start * 0x9e3779b97f4a7c15);
 	queue_init(&pool->again, sizeof(struct node));
 	queue_init(&pool->early, sizeof(struct node));
 	queue_init(&pool->until[0], sizeof(struct node));
@@ -76,7 +76,7 @@ void guid_pool_free(struct guid_pool *pool)
 {
 	if (!pool)
 		return;
-	table_free(&pool->table);
+	guid_table_free(&pool->table);
 	queue_free(&pool->again);
 	queue_free(&pool->early);
 	queue_free(&pool->until[0]);
@@ -92,8 +92,9 @@ bool guid_pool_in_range(const struct guid_pool *pool, struct guid guid)
 
 static uint32_t find(const struct guid_pool *pool, struct guid guid)
 {
-	return guid_pool_in_range(pool, guid) ? table_find(&pool->table, &pool->nodes->offset, guid.v - pool->first)
-					      : TABLE_NONE;
+	return guid_pool_in_range(pool, guid)
+		       ? guid_table_find(&pool->table, &pool->nodes->offset, guid.v - pool->first)
+		       : TABLE_NONE;
 }
 
 static struct guid guid_at(const struct guid_pool *pool, uint64_t offset)
@@ -116,13 +117,13 @@ static uint32_t node_new(struct guid_pool *pool, uint64_t offset)
 		i = pool->n_nodes++;
 	}
 	pool->nodes[i] = (struct node){ .offset = offset, .state = FREE };
-	table_insert(&pool->table, &pool->nodes->offset, i);
+	guid_table_insert(&pool->table, &pool->nodes->offset, i);
 	return i;
 }
 
 static void node_drop(struct guid_pool *pool, uint32_t i)
 {
-	table_remove(&pool->table, &pool->nodes->offset, i);
+	guid_table_remove(&pool->table, &pool->nodes->offset, i);
 	pool->nodes[i].offset = pool->vacant;
 	pool->vacant = i;
 }
@@ -229,7 +230,7 @@ static bool take_untouched(struct guid_pool *pool, struct guid *out)
 	for (int steps = 0; !bounded || steps < STEPS_MAX; steps += bounded) {
 		uint64_t at = pool->cursor;
 		pool->cursor = at + 1 < pool->size ? at + 1 : 0;
-		if (table_find(&pool->table, &pool->nodes->offset, at) != TABLE_NONE)
+		if (guid_table_find(&pool->table, &pool->nodes->offset, at) != TABLE_NONE)
 			continue;
 		to_held(pool, node_new(pool, at));
 		*out = guid_at(pool, at);

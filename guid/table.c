@@ -8,15 +8,15 @@
 
 enum { SLOTS_MIN = 64, GROUP = 8 }; /* a group is a cache line */
 
-struct table_slot {
+struct guid_table_slot {
 	uint32_t tag;            /* of the key: says where it wants to be in a table of any size, and nearly always
 				  * whether it is another one, without a look at the key itself */
 	uint32_t index_plus_one; /* 0: empty */
 };
 
-void table_init(struct table *table, size_t stride, uint64_t seed)
+void guid_table_init(struct guid_table *table, size_t stride, uint64_t seed)
 {
-	*table = (struct table){
+	*table = (struct guid_table){
 		.slots = mem_array(SLOTS_MIN, sizeof *table->slots),
 		.stride = stride,
 		.mask = SLOTS_MIN - 1,
@@ -24,19 +24,19 @@ void table_init(struct table *table, size_t stride, uint64_t seed)
 	};
 }
 
-void table_free(struct table *table)
+void guid_table_free(struct guid_table *table)
 {
 	free(table->slots);
-	*table = (struct table){ 0 };
+	*table = (struct guid_table){ 0 };
 }
 
-static uint64_t key_at(const struct table *table, const uint64_t *keys, uint32_t index)
+static uint64_t key_at(const struct guid_table *table, const uint64_t *keys, uint32_t index)
 {
 	return *(const uint64_t *)((const char *)keys + index * table->stride);
 }
 
 /* Groups of neighbours are spread at random; inside a group each key has its own place. */
-static uint32_t tag_of(const struct table *table, uint64_t key)
+static uint32_t tag_of(const struct guid_table *table, uint64_t key)
 {
 	uint64_t x = (key / GROUP) ^ table->seed;
 
@@ -46,10 +46,10 @@ static uint32_t tag_of(const struct table *table, uint64_t key)
 }
 
 /* Where the key is, or the empty slot where it would have been found. */
-static size_t place(const struct table *table, const uint64_t *keys, uint64_t key, uint32_t tag)
+static size_t place(const struct guid_table *table, const uint64_t *keys, uint64_t key, uint32_t tag)
 {
 	for (size_t at = tag & table->mask;; at = (at + 1) & table->mask) {
-		const struct table_slot *slot = &table->slots[at];
+		const struct guid_table_slot *slot = &table->slots[at];
 		if (slot->index_plus_one == 0)
 			return at;
 		if (slot->tag == tag && key_at(table, keys, slot->index_plus_one - 1) == key)
@@ -57,14 +57,14 @@ static size_t place(const struct table *table, const uint64_t *keys, uint64_t ke
 	}
 }
 
-uint32_t table_find(const struct table *table, const uint64_t *keys, uint64_t key)
+uint32_t guid_table_find(const struct guid_table *table, const uint64_t *keys, uint64_t key)
 {
 	return table->slots[place(table, keys, key, tag_of(table, key))].index_plus_one - 1;
 }
 
-static void grow(struct table *table)
+static void grow(struct guid_table *table)
 {
-	struct table_slot *old = table->slots;
+	struct guid_table_slot *old = table->slots;
 	size_t n = table->mask + 1;
 
 	table->slots = mem_array(n * 2, sizeof *table->slots);
@@ -80,7 +80,7 @@ static void grow(struct table *table)
 	free(old);
 }
 
-void table_insert(struct table *table, const uint64_t *keys, uint32_t index)
+void guid_table_insert(struct guid_table *table, const uint64_t *keys, uint32_t index)
 {
 	uint64_t key = key_at(table, keys, index);
 	uint32_t tag = tag_of(table, key);
@@ -88,13 +88,13 @@ void table_insert(struct table *table, const uint64_t *keys, uint32_t index)
 	assert(index != TABLE_NONE);
 	if (table->count >= (table->mask + 1) / 2)
 		grow(table);
-	struct table_slot *slot = &table->slots[place(table, keys, key, tag)];
+	struct guid_table_slot *slot = &table->slots[place(table, keys, key, tag)];
 	assert(slot->index_plus_one == 0);
-	*slot = (struct table_slot){ .tag = tag, .index_plus_one = index + 1 };
+	*slot = (struct guid_table_slot){ .tag = tag, .index_plus_one = index + 1 };
 	table->count++;
 }
 
-void table_remove(struct table *table, const uint64_t *keys, uint32_t index)
+void guid_table_remove(struct guid_table *table, const uint64_t *keys, uint32_t index)
 {
 	uint64_t key = key_at(table, keys, index);
 	size_t hole = place(table, keys, key, tag_of(table, key));

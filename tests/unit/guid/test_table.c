@@ -27,30 +27,31 @@ static void test_what_was_inserted_is_found_until_removed(void **state)
 	} elements[N];
 	uint32_t random = 3;
 	bool in[N] = { false };
-	struct table table;
+	struct guid_table table;
 	size_t count = 0;
 
 	(void)state;
 	for (uint32_t i = 0; i < N; i++)
 		elements[i].key = key_of(i);
-	table_init(&table, sizeof *elements, 12345);
+	guid_table_init(&table, sizeof *elements, 12345);
 	for (uint32_t step = 0; step < 100000; step++) {
 		random = random * 1664525 + 1013904223;
 		uint32_t i = (random >> 8) % (step < 50000 ? N : 40);
-		uint32_t found = table_find(&table, &elements->key, key_of(i));
+		uint32_t found = guid_table_find(&table, &elements->key, key_of(i));
 		assert_int_equal(found, in[i] ? i : TABLE_NONE);
 		if (in[i])
-			table_remove(&table, &elements->key, i);
+			guid_table_remove(&table, &elements->key, i);
 		else
-			table_insert(&table, &elements->key, i);
+			guid_table_insert(&table, &elements->key, i);
 		count += in[i] ? (size_t)-1 : 1;
 		in[i] = !in[i];
 		assert_int_equal(table.count, count);
 		if (step % 1000 == 0)
 			for (uint32_t k = 0; k < N; k++)
-				assert_int_equal(table_find(&table, &elements->key, key_of(k)), in[k] ? k : TABLE_NONE);
+				assert_int_equal(guid_table_find(&table, &elements->key, key_of(k)),
+						 in[k] ? k : TABLE_NONE);
 	}
-	table_free(&table);
+	guid_table_free(&table);
 }
 
 /* Of so many keys some share all that a slot of the map remembers of them. */
@@ -58,22 +59,22 @@ static void test_keys_that_look_alike_are_told_apart(void **state)
 {
 	enum { MANY = 400000 };
 	uint64_t *keys = mem_array(MANY, sizeof *keys);
-	struct table table;
+	struct guid_table table;
 
 	(void)state;
-	table_init(&table, sizeof *keys, 1);
+	guid_table_init(&table, sizeof *keys, 1);
 	for (uint32_t i = 0; i < MANY; i++) {
 		keys[i] = (uint64_t)i * GROUPS_APART;
-		assert_int_equal(table_find(&table, keys, keys[i]), TABLE_NONE);
-		table_insert(&table, keys, i);
+		assert_int_equal(guid_table_find(&table, keys, keys[i]), TABLE_NONE);
+		guid_table_insert(&table, keys, i);
 	}
 	for (uint32_t i = 0; i < MANY; i++)
-		if (table_find(&table, keys, keys[i]) != i)
+		if (guid_table_find(&table, keys, keys[i]) != i)
 			fail_msg("key %u is taken for another", i);
 	for (uint32_t i = 0; i < MANY; i++)
-		table_remove(&table, keys, i);
+		guid_table_remove(&table, keys, i);
 	assert_int_equal(table.count, 0);
-	table_free(&table);
+	guid_table_free(&table);
 	free(keys);
 }
 
