@@ -153,7 +153,7 @@ bool api_follows(const struct api *api)
 	struct engine_status status;
 
 	engine_status(api_engine(api), &status);
-	return !status.leading;
+	return !status.leading && !status.observing;
 }
 
 bool api_may(const struct api_question *question, bool lead)

@@ -59,7 +59,7 @@ static void put_who(json_t *item, bool follower, const struct attachment_view *v
 	api_put(item, "interface", api_text(view->interface));
 	api_put(item, "node", api_text(view->node));
 	api_put(item, "state", json_string_nocheck(attachment_state_name(state_of(follower, view))));
-	api_put(item, "since", follower ? json_null() : api_time(view->since));
+	api_put(item, "since", follower ? json_null() : api_time_or_null(view->since));
 	free(network);
 }
 

@@ -191,6 +191,7 @@ const char *attachment_state_name(enum attachment_state state)
 void engine_status(const struct engine *e, struct engine_status *status)
 {
 	*status = (struct engine_status){
+		.observing = e->observing,
 		.leading = e->phase != PHASE_FOLLOW && !e->observing,
 		.synced = e->pods_sync.synced && e->nets_sync.synced && e->spaces_sync.synced,
 		.listed = e->listed,
@@ -285,7 +286,7 @@ void engine_view_of(const struct engine *e, struct attachment_view *view, const 
 		.has_guid = a->has_guid,
 		.recorded = a->recorded || a->by_record,
 		.attachable = is_attachable(e, a),
-		.since = a->since,
+		.since = e->observing ? -1 : a->since,
 		.blocked_reason = a->blocked_reason,
 		.refused = is_refusal(a->blocked_reason),
 		.blocked_text = a->blocked_text,

@@ -204,6 +204,7 @@ const char *attachment_state_name(enum attachment_state state);
 enum engine_brake { ENGINE_BRAKE_OFF, ENGINE_BRAKE_UNSETTLED, ENGINE_BRAKE_LATCHED };
 
 struct engine_status {
+	bool observing; /* engine_observe() */
 	bool leading, synced, listed,
 		settled; /* synced: pods, networks, namespaces; listed: first complete list is in */
 	enum engine_brake brake;
@@ -241,7 +242,7 @@ struct attachment_view {
 	struct guid annotated;
 	struct pkey_class memberships[RECORD_MEMBERSHIPS_MAX];
 	unsigned n_memberships;
-	int64_t since;              /* in this state */
+	int64_t since;              /* in this state; -1: not known to somebody who only looks */
 	const char *blocked_reason; /* the Event's reason it waits for ("NetworkNotFound"), or NULL */
 	bool refused;               /* it waits for somebody to change something (BadPKey ...), not for time to pass */
 	const char *blocked_text;   /* a sentence for people, or NULL */

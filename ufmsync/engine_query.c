@@ -187,7 +187,7 @@ static void visit_stray(const struct engine *e, const struct stray *stray,
 		.kind = kinds[stray->counted - 1],
 		.removing = stray->state != STRAY_SEEN || stray->named,
 		.removable = engine_stray_is_removable(e, stray),
-		.first_seen = stray->sighted ? stray->first_seen : -1,
+		.first_seen = stray->sighted && !e->observing ? stray->first_seen : -1,
 	};
 	visit(aux, &view);
 }

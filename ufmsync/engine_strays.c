@@ -306,7 +306,7 @@ bool engine_stray_wants_removal(const struct engine *e, const struct stray *stra
  * pod of which the watch has not told yet. */
 bool engine_stray_is_removable(const struct engine *e, const struct stray *stray)
 {
-	return e->phase == PHASE_RUN && e->now >= e->quiet_until && stray->sighted &&
+	return e->phase == PHASE_RUN && !e->observing && e->now >= e->quiet_until && stray->sighted &&
 	       engine_stray_class(e, stray) == STRAY_ORPHAN &&
 	       (stray->ripe || e->now - stray->first_seen >= e->options.orphan_grace_ms ||
 		engine_broken(BREAK_REMOVE_AT_FIRST_SIGHT));

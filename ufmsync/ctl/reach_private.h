@@ -16,6 +16,8 @@ struct reach_answer {
 };
 void reach_answer_free(struct reach_answer *answer);
 
+struct direct;
+
 struct reach_token {
 	char *text; /* NULL: none yet */
 	int64_t due_ms;
@@ -31,7 +33,8 @@ struct reach {
 	struct kube *kube;
 	struct reach_token reader, operator;
 
-	struct http *http; /* --server */
+	struct http *http;     /* --server */
+	struct direct *direct; /* --direct */
 
 	bool said_follower;
 	struct loop_timer progress, pause;

@@ -5,7 +5,7 @@
 #include "base/mem.h"
 #include "base/net/loop.h"
 #include "ufmsync/ctl/commands.h"
-#include "ufmsync/ctl/print.h"
+#include "ufmsync/ctl/why.h"
 
 enum { TIMEOUT_MS = 60 * 1000, LOOK_MS = 500 };
 
@@ -105,17 +105,10 @@ static void say_why(const struct wait *wait)
 			wait->namespace, wait->pod);
 	json_array_foreach(wait->unfinished, i, item)
 	{
-		const char *message = json_str(item, "blocked", "message", NULL);
-		const char *network = json_str(item, "network", NULL), *state = json_str(item, "state", NULL);
-		const char *reason = json_str(item, "blocked", "reason", NULL);
-		char pkey[CTL_PKEY_MAX];
-		fprintf(wait->ctl->err, "%s/%s, network %s: ", wait->namespace, wait->pod, network ? network : "?");
-		if (reason)
-			fprintf(wait->ctl->err, "%s: %s\n", reason, message ? message : "");
-		else
-			fprintf(wait->ctl->err, "still %s for PKey %s\n",
-				state && strcmp(state, "joining") == 0 ? "joining" : "waiting",
-				ctl_pkey(pkey, json_str(item, "pkey", NULL)));
+		const char *network = json_str(item, "network", NULL);
+		__attribute__((cleanup(mem_freep))) char *why = ctl_why(item);
+		fprintf(wait->ctl->err, "%s/%s, network %s: %s\n", wait->namespace, wait->pod, network ? network : "?",
+			why);
 	}
 }
 

@@ -1,0 +1,196 @@
+"""ufmsyncctl --direct: what it says without the service, and what it says is different."""
+import json
+
+import objects
+from scenario import expect, expect_equal, scenario
+from servers import eventually
+from tool import direct
+
+
+def guid(n, top=0x02):
+    return "%02x%014x" % (top, n)
+
+
+def colons(hexadecimal):
+    return ":".join(hexadecimal[i:i + 2] for i in range(0, 16, 2))
+
+
+def served(world, *names, **more):
+    """Pods that a service has served before it stopped."""
+    world.nad("ib", objects.ib_config("0x5"))
+    daemon = world.start(**more)
+    guids = []
+    for name in names:
+        world.pod(name, "ib")
+        guids.append(world.guid(name))
+    daemon.stop()
+    return guids
+
+
+def writes(world):
+    return len(world.ufm.writes())
+
+
+@scenario()
+def nothing_differs_when_all_is_well(world):
+    served(world, "p", "q")
+    before = writes(world)
+    result = direct(world).run("diff")
+    expect_equal(result.code, 0, result)
+    expect_equal(result.out, "", "differences")
+    expect_equal(result.err, "note: UFMSYNC_RECORD_KEY is not set: what pods' records say is believed unverified\n"
+                 "0 differences, 2 right\n", "what is said besides")
+    expect_equal(writes(world), before, "writes to UFM")
+
+
+@scenario()
+def diff_names_exactly_what_was_put_wrong(world):
+    """Each kind once: nothing else, and nothing of it is written."""
+    good, lost, limited, twice = served(world, "good", "lost", "limited", "twice")
+    world.ufm.forget("0x5", lost)
+    world.ufm.add("0x5", limited, membership="limited", index0=False)
+    world.ufm.add("0x7", twice)
+    world.ufm.add("0x5", guid(0x99))
+    world.ufm.add("0x5", guid(1, top=0x03))
+    world.ufm.add("0x100", guid(0x77))
+    before, annotations = writes(world), world.get_pod("lost")["metadata"]["annotations"]
+    tool = direct(world, UFM_PKEY_RANGE="0x1-0xff")
+    result = tool.run("diff")
+    expect_equal(result.code, 4, result)
+    ns = world.ns("a")
+    expect_equal(sorted(result.rows()), sorted([
+        ["no pod", "0x0005", colons(guid(0x99)), "full", "-", "-"],
+        ["not a member", "0x0005", colons(lost), "-", "full,index0", ns + "/lost"],
+        ["membership", "0x0005", colons(limited), "limited", "full,index0", ns + "/limited"],
+        ["other PKey", "0x0007", colons(twice), "full", "in 0x0005", ns + "/twice"],
+        ["foreign", "0x0100", colons(guid(0x77)), "full", "-", "-"],
+    ]), "differences")
+    expect(result.err.endswith("5 differences, 2 right; 1 members outside our range of GUIDs are not looked at\n"), result)
+    items = json.loads(tool.run("diff", "-o", "json").out)
+    expect_equal([items["differs"], len(items["items"])], [True, 5], "as JSON")
+    expect_equal([row[0] for row in tool.run("diff", "0x7").rows()], ["other PKey"], "of one PKey")
+    expect_equal(writes(world), before, "writes to UFM")
+    expect_equal(world.get_pod("lost")["metadata"]["annotations"], annotations, "annotations")
+    expect(colons(good) not in result.out, "what is right is not named")
+
+
+@scenario()
+def orphans_are_listed_and_never_removed(world):
+    served(world, "p")
+    world.ufm.add("0x5", guid(0x99))
+    tool = direct(world)
+    result = tool.run("orphans")
+    expect_equal([result.code] + [row[:4] for row in result.rows()],
+                 [0, [colons(guid(0x99)), "0x0005", "orphan", "full"]], result)
+    expect_equal(tool.run("orphans", "-o", "name").out, colons(guid(0x99)) + "\n", "as names")
+    result = tool.run("orphans", "--remove", "--yes")
+    expect_equal(result.code, 2, result)
+    expect((5, guid(0x99)) in world.members(), "it is still there")
+
+
+@scenario()
+def without_records_the_annotations_are_believed(world):
+    served(world, "p", UFMSYNC_RECORD_KEY=None)
+    result = direct(world).run("diff")
+    expect_equal([result.code, result.out], [0, ""], result)
+
+
+@scenario()
+def with_the_key_a_forged_record_is_worth_nothing(world):
+    """Who has the key is told of it; who has not sees a pod that says so, and can look."""
+    member, = served(world, "p")
+    record = world.get_pod("p")["metadata"]["annotations"][objects.RECORD]
+    forged = record[:-4] + ("AAAA" if record[-4:] != "AAAA" else "BBBB")
+    world.annotate_pod("p", {objects.RECORD: forged})
+    world.nad("other", objects.ib_config("0x6"))
+    ours = direct(world, UFMSYNC_RECORD_KEY=world.settings()["UFMSYNC_RECORD_KEY"])
+    result = ours.run("pods", "-A", "-o", "json")
+    item, = [i for i in json.loads(result.out)["items"] if i["pod"] == "p"]
+    expect_equal(item["guid"], colons(member), "by its annotation")
+    expect("believed unverified" not in result.err, result)
+
+
+@scenario()
+def the_read_commands_answer_without_the_service(world):
+    member, = served(world, "p")
+    world.nad("bad", objects.ib_config("0x0"))
+    world.pod("b", "bad")
+    ns, tool = world.ns("a"), direct(world)
+    result = tool.run("pods", "-n", ns)
+    rows = {row[0]: row[1:] for row in result.rows()}
+    expect_equal(rows["p"][:4], ["ib", "0x0005", colons(member), "published"], result)
+    expect("BadPKey" in rows["b"], result)
+    row, = [row for row in tool.run("pkeys").rows() if row[0] == "0x0005"]
+    expect(row, "the PKey is listed")
+    result = tool.run("pkey", "0x5")
+    expect(result.code == 0 and colons(member) in result.out and "p" in result.out, result)
+    result = tool.run("guid", member)
+    expect(result.code == 0 and "p" in result.out and "0x0005" in result.out, result)
+    result = tool.run("pod", ns + "/p")
+    expect(result.code == 0 and colons(member) in result.out, result)
+    result = tool.run("pool")
+    expect_equal(result.code, 0, result)
+    result = tool.run("status")
+    expect_equal(result.code, 0, result)
+    expect("Leader" in result.out and "none" in result.out, result)
+    result = tool.run("audit")
+    expect_equal(result.code, 1, result)
+    expect("--direct only looks" in result.err, result)
+
+
+@scenario()
+def what_is_in_the_way_is_said_in_a_line(world):
+    served(world, "p")
+    result = direct(world, UFM_PASSWORD="wrong").run("diff")
+    expect_equal([result.code, result.out], [1, ""], result)
+    expect("UFM" in result.err and "401" in result.err, result)
+    result = direct(world, UFM_ADDRESS=None).run("diff")
+    expect_equal(result.code, 1, result)
+    expect("--direct takes ufmsyncd's settings from the environment: UFM_ADDRESS" in result.err, result)
+    result = direct(world, DAEMON_SM_PLUGIN="noop").run("diff")
+    expect_equal(result.code, 1, result)
+    expect("only the service knows who is a member" in result.err, result)
+    world.ufm.latency(read_ms=3000)
+    result = direct(world).run("diff", "--request-timeout", "500ms")
+    expect_equal(result.code, 1, result)
+    expect("did not come in whole within" in result.err and "--request-timeout" in result.err, result)
+    world.ufm.latency()
+
+
+@scenario("mock")
+def an_api_server_that_is_down_is_named(world):
+    served(world, "p")
+    world.kube.down()
+    try:
+        result = direct(world).run("pods", "-A")
+    finally:
+        world.kube.up()
+    expect_equal([result.code, result.out], [1, ""], result)
+    expect("API server" in result.err, result)
+
+
+@scenario()
+def wait_ends_when_all_networks_are_members(world):
+    world.nad("ib", objects.ib_config("0x5"))
+    world.start()
+    tool, ns = direct(world), world.ns("a")
+    world.pod("p", "ib,ib")
+    result = tool.run("wait", ns + "/p", "--timeout", "20s")
+    expect_equal([result.code, result.out], [0, "%s/p: 2 networks are ready\n" % ns], result)
+    result = tool.run("wait", "no-such-pod", "-n", ns)
+    expect_equal(result.code, 3, result)
+    expect("there is no pod no-such-pod in namespace " + ns in result.err, result)
+    world.pod("plain")
+    result = tool.run("wait", "plain", "-n", ns)
+    expect_equal([result.code, result.out], [0, "%s/plain: asks for no network\n" % ns], result)
+
+
+@scenario()
+def wait_says_why_when_its_time_is_over(world):
+    world.start()
+    ns = world.ns("a")
+    world.pod("p", "nowhere")
+    result = direct(world).run("wait", ns + "/p", "--timeout", "1500ms")
+    expect_equal([result.code, result.out], [124, ""], result)
+    expect("%s/p, network %s/nowhere: waits for NetworkAttachmentDefinition %s/nowhere" % (ns, ns, ns) in result.err, result)
+    eventually("the service goes on", lambda: world.daemons[-1].get("/healthz")[0] == 200)
