@@ -175,7 +175,7 @@ static int put_back(struct opensm_desk *desk, bool had_canary, const struct buf 
 	enum opensm_proof proof = PROOF_NONE;
 
 	buf_init(&ignored, PARTITIONS_TEXT_MAX);
-	int result = partitions_file_write(desk->options.file, refused, before, &back);
+	int result = partitions_file_write(desk->options.file, refused, before, INT64_MAX, &back);
 	if (result == 0)
 		result = read_file(desk, &ignored, &back);
 	buf_free(&ignored);
@@ -212,12 +212,10 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 		error_wrap(err, "%s", desk->options.file);
 		return opensm_retry(err);
 	}
-	if (opensm_now_ms() >= by_ms) /* another may lead by now */
-		return error_set(err, ERROR_RETRY, "%s could not be changed in time", desk->options.file);
 	struct mad_sm_info reader = opensm_reader(desk);
 	off_t log = opensm_log_size(desk->options.log); /* from then on it may be read */
 	desk->told = false;
-	if (partitions_file_write(desk->options.file, before, text, err) < 0)
+	if (partitions_file_write(desk->options.file, before, text, by_ms, err) < 0)
 		return err->kind == ERROR_CONFLICT ? -1 : opensm_retry(err);
 	desk->canary = canary;
 	desk->counts.written++;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "base/buf.h"
@@ -16,7 +17,10 @@ int partitions_file_check(const char *path, struct error *err);
 /* The whole text.  ERROR_OS, ERROR_LIMIT (more than out->max). */
 int partitions_file_read(struct buf *out, const char *path, struct error *err);
 
-/* Makes it `text`, if it still is `before`: a temporary file beside it with the old one's mode and owner, fsync, exchanged
- * with the old one in one step, the folder's fsync, read back.  ERROR_CONFLICT: somebody else changed it meanwhile; their
- * text stands, ours is nowhere.  At every moment, a kill -9 or a power cut included, the file is one of the two. */
-int partitions_file_write(const char *path, const struct buf *before, const struct buf *text, struct error *err);
+/* Makes it `text`, if it still is `before`: a temporary file beside it with the old one's mode, owner, access list and
+ * labels, fsync, exchanged with the old one in one step, the folder's fsync, read back.  Never at or after `by_ms`
+ * (CLOCK_MONOTONIC), however long the disk takes.  ERROR_CONFLICT: somebody else changed it meanwhile; their text stands,
+ * ours is nowhere.  ERROR_RETRY: too late, or another ufmsyncd is writing (on file systems with locks).  At every moment, a
+ * kill -9 or a power cut included, the file is one of the two. */
+int partitions_file_write(const char *path, const struct buf *before, const struct buf *text, int64_t by_ms,
+			  struct error *err);

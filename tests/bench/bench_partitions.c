@@ -85,7 +85,7 @@ static void write_file(void)
 {
 	struct error err;
 
-	must(partitions_file_write(path, &before, &before, &err), &err);
+	must(partitions_file_write(path, &before, &before, INT64_MAX, &err), &err);
 }
 
 static int ascending(const void *a, const void *b)

@@ -9,9 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -79,7 +82,7 @@ static unsigned files_in_folder(void)
 static int write_from(const char *before, const char *text, struct error *err)
 {
 	struct buf a = bytes(before), b = bytes(text);
-	int result = partitions_file_write(path, &a, &b, err);
+	int result = partitions_file_write(path, &a, &b, INT64_MAX, err);
 	buf_free(&a);
 	buf_free(&b);
 	return result;
@@ -296,7 +299,7 @@ static void test_no_change_of_an_operator_is_lost_to_a_write_at_the_same_time(vo
 		buf_append(&text, now.data, now.len);
 		buf_text(&text, "+ours");
 		if (text.len < 64) {
-			if (partitions_file_write(path, &now, &text, &err) == 0)
+			if (partitions_file_write(path, &now, &text, INT64_MAX, &err) == 0)
 				ours++;
 			else if (err.kind == ERROR_CONFLICT)
 				theirs++;
@@ -318,6 +321,160 @@ static void test_no_change_of_an_operator_is_lost_to_a_write_at_the_same_time(vo
 	print_message("%u of ours, %u given way\n", ours, theirs);
 }
 
+/* What is in place now, made to the other letter. */
+static void turn_over(const char *a, const char *b)
+{
+	struct buf now;
+	struct error err;
+
+	buf_init(&now, 1 << 20);
+	if (partitions_file_read(&now, path, &err) == 0 && now.len == 300000)
+		write_from(now.data, now.data[0] == 'a' ? b : a, &err);
+	buf_free(&now);
+}
+
+/* A leader that lost its Lease, still in the middle of its last write, and the next one. */
+static void test_two_that_write_at_once_never_leave_a_half_file(void **state)
+{
+	enum { WRITERS = 3, LOOKS = 3000 };
+	pid_t writers[WRITERS];
+	char *a = long_text('a'), *b = long_text('b');
+	bool whole = true, both[2] = { false };
+
+	(void)state;
+	put(a);
+	for (int i = 0; i < WRITERS; i++) {
+		writers[i] = fork();
+		while (writers[i] == 0)
+			turn_over(a, b);
+	}
+	for (int i = 0; (i < LOOKS || !both[0] || !both[1]) && whole; i++) {
+		struct buf now;
+		struct error err;
+		buf_init(&now, 1 << 20);
+		assert_int_equal(partitions_file_read(&now, path, &err), 0);
+		whole = strcmp(now.data, a) == 0 || strcmp(now.data, b) == 0;
+		both[now.data[0] == 'b'] = true;
+		buf_free(&now);
+	}
+	for (int i = 0; i < WRITERS; i++) {
+		kill(writers[i], SIGKILL);
+		waitpid(writers[i], NULL, 0);
+	}
+	free(a);
+	free(b);
+	assert_true(whole);
+}
+
+/* An editor so fast that it replaces the file again while ours is giving way to what it wrote before. */
+static void test_the_last_of_many_quick_changes_stands(void **state)
+{
+	enum { EDITS = 3000 };
+	int status;
+
+	(void)state;
+	put("edit 0 ");
+	pid_t editor = fork();
+	if (editor == 0) {
+		char next[160], text[64];
+		snprintf(next, sizeof next, "%s/edit", folder);
+		for (int i = 1; i <= EDITS; i++) {
+			snprintf(text, sizeof text, "edit %d ", i);
+			int fd = open(next, O_CREAT | O_TRUNC | O_WRONLY, 0600);
+			if (fd < 0 || write(fd, text, strlen(text)) < 0 || close(fd) < 0 || rename(next, path) < 0)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	struct buf now;
+	struct error err;
+	int edit = -1, last = -1;
+	buf_init(&now, 1 << 20);
+	while (waitpid(editor, &status, WNOHANG) == 0) {
+		buf_clear(&now);
+		assert_int_equal(partitions_file_read(&now, path, &err), 0);
+		edit = -1;
+		sscanf(now.data, "edit %d", &edit);
+		assert_true(edit >= last); /* an older one never comes back */
+		last = edit;
+		write_from(now.data, "edit 0 of ours", &err); /* made from what is long gone, mostly */
+		buf_clear(&now);
+		assert_int_equal(partitions_file_read(&now, path, &err), 0);
+		if (strcmp(now.data, "edit 0 of ours") == 0) /* it was not gone: as it was meant */
+			last = 0;
+	}
+	assert_int_equal(status, 0);
+	buf_clear(&now);
+	assert_int_equal(partitions_file_read(&now, path, &err), 0);
+	assert_int_equal(sscanf(now.data, "edit %d", &edit), 1);
+	assert_true(edit == EDITS || edit == 0);
+	buf_free(&now);
+}
+
+static void test_while_another_writes_we_do_not(void **state)
+{
+	struct error err;
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char half[160];
+
+	(void)state;
+	snprintf(half, sizeof half, "%s/.partitions.conf.ufmsync.half", folder);
+	assert_int_equal(close(open(half, O_CREAT | O_WRONLY, 0600)), 0);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_int_equal(write_from("old\n", "new\n", &err), -1);
+	assert_int_equal(err.kind, ERROR_RETRY);
+	assert_file("old\n");
+	assert_int_equal(partitions_file_check(path, &err), 0);
+	assert_int_equal(files_in_folder(), 2); /* what it is writing is no leftover */
+	close(fd);
+	assert_int_equal(write_from("old\n", "new\n", &err), 0);
+	assert_int_equal(partitions_file_check(path, &err), 0);
+	assert_int_equal(files_in_folder(), 1);
+}
+
+static void test_what_comes_too_late_is_nowhere(void **state)
+{
+	struct buf a = bytes("old\n"), b = bytes("new\n");
+	struct timespec now;
+	struct error err;
+
+	(void)state;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	int64_t by_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	assert_int_equal(partitions_file_write(path, &a, &b, by_ms, &err), -1);
+	assert_int_equal(err.kind, ERROR_RETRY);
+	assert_file("old\n");
+	assert_int_equal(files_in_folder(), 1);
+	assert_int_equal(partitions_file_write(path, &a, &b, by_ms + 1000 * 1000, &err), 0);
+	assert_file("new\n");
+	buf_free(&a);
+	buf_free(&b);
+}
+
+/* OpenSM may run as another user, whom only an access list lets in; a file that it cannot read opens the fabric. */
+static void test_access_lists_and_labels_stay(void **state)
+{
+	static const unsigned char list[] = { 2,  0, 0, 0, /* version */
+					      1,  0, 6, 0, 0xff, 0xff, 0xff, 0xff, 2,  0, 4, 0, 0xd2, 4,    0,    0,
+					      4,  0, 0, 0, 0xff, 0xff, 0xff, 0xff, 16, 0, 4, 0, 0xff, 0xff, 0xff, 0xff,
+					      32, 0, 0, 0, 0xff, 0xff, 0xff, 0xff };
+	unsigned char now[sizeof list + 1];
+	char label[8] = "";
+	struct error err;
+
+	(void)state;
+	if (setxattr(path, "system.posix_acl_access", list, sizeof list, 0) < 0 ||
+	    setxattr(path, "user.label", "kept", 4, 0) < 0) {
+		print_message("no access lists here: %s\n", strerror(errno));
+		skip();
+	}
+	assert_int_equal(write_from("old\n", "new\n", &err), 0);
+	assert_int_equal(getxattr(path, "system.posix_acl_access", now, sizeof now), sizeof list);
+	assert_memory_equal(now, list, sizeof list);
+	assert_int_equal(getxattr(path, "user.label", label, sizeof label), 4);
+	assert_memory_equal(label, "kept", 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -332,6 +489,11 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_killed_at_any_point_the_file_is_whole, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_no_change_of_an_operator_is_lost_to_a_write_at_the_same_time,
 						set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_two_that_write_at_once_never_leave_a_half_file, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_the_last_of_many_quick_changes_stands, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_while_another_writes_we_do_not, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_what_comes_too_late_is_nowhere, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_access_lists_and_labels_stay, set_up, tear_down),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
