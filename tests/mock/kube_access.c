@@ -1,13 +1,17 @@
 #include "tests/mock/kube_access.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "tests/mock/kube_rules.h"
 
 struct mkube_access {
 	json_t *identities;
+	json_t *issued; /* by TokenRequest: as identities, without access */
 };
 
 struct mkube_access *mkube_access_new(void)
@@ -15,6 +19,7 @@ struct mkube_access *mkube_access_new(void)
 	struct mkube_access *access = mem_alloc(sizeof *access);
 
 	access->identities = json_array();
+	access->issued = json_array();
 	return access;
 }
 
@@ -23,6 +28,7 @@ void mkube_access_free(struct mkube_access *access)
 	if (!access)
 		return;
 	json_decref(access->identities);
+	json_decref(access->issued);
 	free(access);
 }
 
@@ -48,17 +54,24 @@ static bool is(const json_t *identity, const char *key, const char *value)
 	return value && strcmp(json_str(identity, key, NULL), value) == 0;
 }
 
-static const json_t *find_token(const struct mkube_access *access, const char *token)
+static const json_t *find_in(const json_t *list, const char *token)
 {
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(access->identities, i, one)
+	json_array_foreach(list, i, one)
 	{
 		if (is(one, "token", token))
 			return one;
 	}
 	return NULL;
+}
+
+static const json_t *find_token(const struct mkube_access *access, const char *token)
+{
+	const json_t *found = find_in(access->identities, token);
+
+	return found ? found : find_in(access->issued, token);
 }
 
 static bool has(const json_t *list, const char *text)
@@ -160,6 +173,61 @@ static void review_access(const struct mkube_access *access, json_t *review)
 
 	json_object_set_new(review, "status",
 			    json_pack("{s:b, s:s}", "allowed", ok, "reason", ok ? "allowed by mock-kube" : ""));
+}
+
+/* --- TokenRequest ----------------------------------------------------------------------------------------------- */
+
+static const char own_audience[] = "https://kubernetes.default.svc";
+
+static json_t *issue(struct mkube_access *access, const char *namespace, const char *account, json_t *audiences)
+{
+	unsigned char random[16];
+	char hex[2 * sizeof random + 1];
+
+	if (getrandom(random, sizeof random, 0) != sizeof random)
+		memset(random, 0, sizeof random);
+	for (size_t i = 0; i < sizeof random; i++)
+		snprintf(hex + 2 * i, 3, "%02x", random[i]);
+	json_t *token = json_sprintf("issued-%s", hex);
+	json_array_append_new(access->issued,
+			      json_pack("{s:O, s:o, s:[s, s, o], s:O}", "token", token, "user",
+					json_sprintf("system:serviceaccount:%s:%s", namespace, account), "groups",
+					"system:serviceaccounts", "system:authenticated",
+					json_sprintf("system:serviceaccounts:%s", namespace), "audiences", audiences));
+	return token;
+}
+
+void mkube_access_issue(struct mkube_access *access, const char *namespace, const char *account, const char *body,
+			size_t len, int64_t now_ms, struct mkube_reply *reply)
+{
+	struct error err;
+	json_t *request = json_parse(body, len, &err);
+	int64_t seconds = json_int(request, 3600, "spec", "expirationSeconds", NULL);
+	json_t *asked = json_at(request, "spec", "audiences", NULL);
+
+	if (!json_is_object(json_object_get(request, "spec"))) {
+		mkube_fail_bad_request(reply, "the body of a TokenRequest has a spec");
+		json_decref(request);
+		return;
+	}
+	if (seconds < 600) {
+		mkube_fail(reply, 422, "Invalid", json_object(),
+			   "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: "
+			   "%lld: "
+			   "may not specify a duration less than 10 minutes",
+			   (long long)seconds);
+		json_decref(request);
+		return;
+	}
+	json_t *audiences = json_array_size(asked) > 0 ? json_incref(asked) : json_pack("[s]", own_audience);
+	json_t *token = issue(access, namespace, account, audiences);
+	mkube_reply_json(reply, 201,
+			 json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:o, s:I, s:n}, s:{s:o, s:o}}", "kind", "TokenRequest",
+				   "apiVersion", "authentication.k8s.io/v1", "metadata", "name", account, "namespace",
+				   namespace, "spec", "audiences", audiences, "expirationSeconds", (json_int_t)seconds,
+				   "boundObjectRef", "status", "token", token, "expirationTimestamp",
+				   mkube_time(now_ms + seconds * 1000)));
+	json_decref(request);
 }
 
 bool mkube_access_serve(struct mkube_access *access, const char *method, const char *path, const char *body, size_t len,

@@ -82,6 +82,8 @@ static bool sub_known(const struct mkube_request *request, const char *verb)
 
 	if (strcmp(sub, "status") == 0)
 		return mkube_resources[request->route.kind].has_status && strchr("gup", *verb); /* get, update, patch */
+	if (strcmp(sub, "token") == 0)
+		return request->route.kind == MKUBE_SERVICE_ACCOUNTS && strcmp(verb, "create") == 0;
 	if (strcmp(sub, "binding") == 0)
 		return request->route.kind == MKUBE_PODS && strcmp(verb, "create") == 0;
 	return !*sub && !(strcmp(verb, "create") == 0 && *request->route.name);

@@ -13,6 +13,9 @@ enum mkube_kind {
 	MKUBE_NETWORKS, /* network-attachment-definitions, the only custom resource */
 	MKUBE_LEASES,
 	MKUBE_NEW_EVENTS, /* events.k8s.io; not the same objects as MKUBE_EVENTS here */
+	MKUBE_SERVICE_ACCOUNTS,
+	MKUBE_SERVICES,
+	MKUBE_ENDPOINTS,
 	MKUBE_KINDS,
 };
 
@@ -36,7 +39,7 @@ struct mkube_route {
 	enum mkube_kind kind;
 	char namespace[MKUBE_NAME_MAX]; /* "": of all namespaces, or the kind has none */
 	char name[MKUBE_NAME_MAX];      /* "": the collection */
-	char sub[MKUBE_NAME_MAX];       /* "status", "binding", or "" */
+	char sub[MKUBE_NAME_MAX];       /* "status", "binding", "token", "proxy", or "" */
 };
 
 /* "/api/v1/namespaces/a/pods/b/status"; false when no such thing is served. */

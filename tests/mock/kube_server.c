@@ -16,7 +16,9 @@ struct mkube_call {
 	struct mkube_call *next, **link;
 	struct httpd_request *request; /* NULL: answered */
 	struct mkube_route route;
-	bool routed, patch;
+	struct mkube_proxy_route proxy;
+	struct mkube_proxied *proxied;
+	bool routed, patch, is_proxy;
 	const char *verb;
 	uint64_t number; /* in the log */
 	struct mkube_verdict verdict;
@@ -32,6 +34,8 @@ static void call_free(struct mkube_call *call)
 		call->next->link = call->link;
 	if (call->patch)
 		mkube_log_flight(call->server->log, -1);
+	if (call->proxied)
+		mkube_proxy_cancel(call->proxied);
 	loop_timer_stop(&call->timer);
 	mkube_reply_free(&call->reply);
 	mkube_reply_free(&call->verdict.reply);
@@ -169,6 +173,46 @@ static void open_watch(struct mkube_call *call, const struct mkube_request *requ
 		call_free(call);
 }
 
+static void on_proxied(void *aux, struct mkube_reply *reply)
+{
+	struct mkube_call *call = aux;
+
+	call->proxied = NULL;
+	call->reply = *reply;
+	finish(call);
+}
+
+static void open_proxy(struct mkube_call *call)
+{
+	struct mkube_server *server = call->server;
+	__attribute__((cleanup(mem_freep))) char *target = mkube_proxy_target(&server->api, &call->proxy, &call->reply);
+
+	if (target)
+		call->proxied = mkube_proxy_send(server->http, server->api.newer, call->request, target,
+						 call->proxy.path, on_proxied, call);
+	else
+		finish(call);
+}
+
+static bool is_token_request(const struct mkube_call *call)
+{
+	return call->route.kind == MKUBE_SERVICE_ACCOUNTS && strcmp(call->route.sub, "token") == 0 && call->verb &&
+	       strcmp(call->verb, "create") == 0;
+}
+
+static void issue_token(struct mkube_call *call, const struct mkube_request *request)
+{
+	char key[2 * MKUBE_NAME_MAX];
+
+	mkube_store_key(key, call->route.namespace, call->route.name);
+	if (mkube_store_get(call->server->api.store, MKUBE_SERVICE_ACCOUNTS, key))
+		mkube_access_issue(call->server->access, call->route.namespace, call->route.name, request->body,
+				   request->len, request->now_ms, &call->reply);
+	else
+		mkube_fail_not_found(&call->reply, MKUBE_SERVICE_ACCOUNTS, call->route.name);
+	finish(call);
+}
+
 static void perform(struct mkube_call *call)
 {
 	struct mkube_server *server = call->server;
@@ -178,6 +222,10 @@ static void perform(struct mkube_call *call)
 		call->reply = call->verdict.reply;
 		call->verdict.reply = (struct mkube_reply){ 0 };
 		finish(call);
+	} else if (call->is_proxy) {
+		open_proxy(call);
+	} else if (is_token_request(call)) {
+		issue_token(call, &request);
 	} else if (call->verb && strcmp(call->verb, "watch") == 0) {
 		open_watch(call, &request);
 	} else {
@@ -313,6 +361,15 @@ static void serve_other(struct mkube_call *call)
 	send_reply(call);
 }
 
+/* For logs and faults it is the subresource `proxy` of the service. */
+static void route_proxy(struct mkube_call *call)
+{
+	call->route = (struct mkube_route){ .kind = MKUBE_SERVICES, .sub = "proxy" };
+	strcpy(call->route.namespace, call->proxy.namespace);
+	strcpy(call->route.name, call->proxy.id);
+	call->routed = true;
+}
+
 static void on_request(void *aux, struct httpd_request *request)
 {
 	struct mkube_server *server = aux;
@@ -330,6 +387,9 @@ static void on_request(void *aux, struct httpd_request *request)
 	loop_timer_init(&call->timer, server->loop, on_reply_due);
 	httpd_set_aux(request, call);
 	call->routed = mkube_route_parse(&call->route, httpd_path(request));
+	call->is_proxy = mkube_proxy_parse(&call->proxy, httpd_path(request));
+	if (call->is_proxy)
+		route_proxy(call);
 	if (call->routed) {
 		struct mkube_request description = describe(call);
 
@@ -356,23 +416,36 @@ static void on_gone(void *aux, struct httpd_request *request)
 	call_free(call);
 }
 
+/* The real one does not verify a service's certificate either. */
+static int new_proxy_client(struct http **http, struct loop *loop, struct error *err)
+{
+	const struct http_options options = { .user_agent = "mock-kube" };
+
+	if (http_new(http, loop, &options, err) < 0)
+		return -1;
+	return http_set_tls(*http, &(struct http_tls){ .insecure = true }, err);
+}
+
 int mkube_server_start(struct mkube_server *server, struct loop *loop, const struct mkube_server_options *options,
 		       struct error *err)
 {
-	struct httpd_options http = { .listen = options->listen,
-				      .cert = options->cert,
-				      .key = options->key,
-				      .client_ca = options->client_ca,
-				      .max_connections = CONNECTIONS_MAX,
-				      .connection_memory = CONNECTION_MEMORY,
-				      .body_max = BODY_MAX,
-				      .handle = on_request,
-				      .gone = on_gone,
-				      .aux = server };
+	struct http *http;
+	struct httpd_options serve = { .listen = options->listen,
+				       .cert = options->cert,
+				       .key = options->key,
+				       .client_ca = options->client_ca,
+				       .max_connections = CONNECTIONS_MAX,
+				       .connection_memory = CONNECTION_MEMORY,
+				       .body_max = BODY_MAX,
+				       .handle = on_request,
+				       .gone = on_gone,
+				       .aux = server };
 
 	*server = (struct mkube_server){ .loop = loop };
 	loop_timer_init(&server->timer, loop, on_timer);
-	if (httpd_new(&server->httpd, loop, &http, err) < 0)
+	if (new_proxy_client(&http, loop, err) < 0)
+		return -1;
+	if (httpd_new(&server->httpd, loop, &serve, err) < 0)
 		return -1;
 	for (; options->tokens && options->tokens[server->n_tokens]; server->n_tokens++) {
 		server->tokens = mem_resize(server->tokens, server->n_tokens + 1, sizeof *server->tokens);
@@ -383,6 +456,7 @@ int mkube_server_start(struct mkube_server *server, struct loop *loop, const str
 	server->faults = mkube_faults_new();
 	server->log = mkube_log_new(options->log_size);
 	server->access = mkube_access_new();
+	server->http = http;
 	mkube_begin(&server->api, loop_wall_ms());
 	mkube_store_on_change(server->api.store, on_change, server);
 	return 0;
@@ -391,6 +465,7 @@ int mkube_server_start(struct mkube_server *server, struct loop *loop, const str
 void mkube_server_stop(struct mkube_server *server)
 {
 	httpd_free(server->httpd); /* gives up all calls */
+	http_free(server->http);
 	loop_timer_stop(&server->timer);
 	mkube_watches_free(server->watches);
 	mkube_faults_free(server->faults);

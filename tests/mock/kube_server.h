@@ -4,6 +4,7 @@
 #include "tests/mock/kube_access.h"
 #include "tests/mock/kube_faults.h"
 #include "tests/mock/kube_log.h"
+#include "tests/mock/kube_proxy.h"
 #include "tests/mock/kube_watch.h"
 
 /* The API over HTTP: who may, what was asked, what goes wrong on purpose, the answer. */
@@ -15,6 +16,7 @@ struct mkube_server {
 	struct mkube_faults *faults;
 	struct mkube_log *log;
 	struct mkube_access *access;
+	struct http *http;       /* of the service proxy */
 	struct loop_timer timer; /* of the watches */
 	char **tokens;           /* that are let in; none: everybody is */
 	size_t n_tokens;
