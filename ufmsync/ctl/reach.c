@@ -121,10 +121,6 @@ int reach_open(struct reach **ret, const struct reach_options *options, struct e
 	}
 	loop_timer_init(&reach->pause, reach->loop, on_pause_over);
 	loop_timer_init(&reach->progress, reach->loop, on_progress);
-	if (reach->class->open(reach, err) < 0) {
-		reach_close(reach);
-		return -1;
-	}
 	*ret = reach;
 	return 0;
 }
@@ -139,7 +135,8 @@ void reach_close(struct reach *reach)
 {
 	if (!reach)
 		return;
-	reach->class->close(reach);
+	if (reach->opened)
+		reach->class->close(reach);
 	close_token(&reach->reader);
 	close_token(&reach->operator);
 	kube_free(reach->kube);
@@ -276,6 +273,17 @@ static void say_follower(struct reach *reach)
 	      stderr);
 }
 
+/* Not before it is needed: what is wrong with the arguments is said first. */
+static int open_way(struct reach *reach, struct error *err)
+{
+	if (reach->opened)
+		return 0;
+	if (reach->class->open(reach, err) < 0)
+		return -1;
+	reach->opened = true;
+	return 0;
+}
+
 /* One attempt: *answer is set when it was worth something. */
 static enum reach_next attempt_call(struct reach *reach, const char *method, const char *path, const char *body,
 				    json_t **answer, struct error *err)
@@ -303,6 +311,8 @@ int reach_call(struct reach *reach, const char *method, const char *path, const 
 	json_t *best = NULL;
 	enum reach_next next;
 
+	if (open_way(reach, err) < 0)
+		return -1;
 	begin_call(reach);
 	for (int attempt = 0;; attempt++) {
 		next = attempt_call(reach, method, path, text, &best, err);

@@ -30,7 +30,7 @@ struct reach_options {
 	bool quiet;           /* no progress line on stderr, no remark there */
 };
 
-/* All texts of `options` are borrowed until reach_close(). */
+/* All texts of `options` are borrowed until reach_close().  Nothing is asked, or read, before the first call. */
 int reach_open(struct reach **ret, const struct reach_options *options, struct error *err);
 void reach_close(struct reach *reach); /* NULL is fine */
 

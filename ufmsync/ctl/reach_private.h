@@ -27,6 +27,7 @@ struct reach {
 	const struct reach_options *options;
 	struct loop *loop;
 	const struct reach_class *class;
+	bool opened;
 	int64_t deadline_ms; /* of the call under way */
 
 	struct kube_config *config; /* opened when first needed */
@@ -45,7 +46,7 @@ struct reach {
 
 /* One way to the service. */
 struct reach_class {
-	int (*open)(struct reach *reach, struct error *err);
+	int (*open)(struct reach *reach, struct error *err); /* before the first call; leaves nothing when it fails */
 	void (*close)(struct reach *reach);
 	/* -1: it did not come to asking.  0: *answer is what came, to be freed. */
 	int (*ask)(struct reach *reach, const char *method, const char *path, const char *body,
