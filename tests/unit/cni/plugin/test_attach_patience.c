@@ -100,6 +100,26 @@ static void test_a_connection_that_ends_in_the_answer_is_followed_by_another(voi
 	assert_int_equal(server.seen->connections, 3);
 }
 
+static void serve_broken_late(struct raw_peer *peer)
+{
+	raw_read_request(peer);
+	if (peer->number == 1) {
+		usleep((ASKING_SHORT_MS + 200) * 1000);
+		raw_reset(peer);
+	} else {
+		raw_answer(peer, 200, ASKING_GIVEN);
+	}
+}
+
+static void test_a_service_that_restarts_after_a_long_wait_is_tried_as_long_as_at_first(void **state)
+{
+	(void)state;
+	asking_serve(serve_broken_late);
+	node.connect_timeout_ms = ASKING_SHORT_MS;
+	asked();
+	assert_int_equal(server.seen->connections, 2);
+}
+
 static void serve_closed(struct raw_peer *peer)
 {
 	raw_read_request(peer);
@@ -256,6 +276,7 @@ int main(void)
 		TEST(test_a_full_service_is_asked_again_when_it_says),
 		TEST(test_a_service_that_is_full_beyond_our_time_is_not_waited_for),
 		TEST(test_a_connection_that_ends_in_the_answer_is_followed_by_another),
+		TEST(test_a_service_that_restarts_after_a_long_wait_is_tried_as_long_as_at_first),
 		TEST(test_one_that_always_breaks_off_is_given_up_in_time),
 		TEST(test_a_connection_that_ends_in_the_handshake_is_tried_for_a_while),
 		TEST(test_a_service_that_nobody_reaches_is_named),

@@ -310,7 +310,7 @@ class WithoutService(Case):
     def test_a_log_that_cannot_be_written_fails_nothing(self):
         os.mkfifo(self.path("fifo"))
         os.symlink(self.path("elsewhere"), self.path("link"))
-        for destination in ("/nonexistent/log", self.path("fifo"), self.path("link"), self.folder):
+        for destination in ("/nonexistent/log", self.path("fifo"), self.path("link"), self.folder, "/dev/null"):
             self.write_node(log=destination)
             done = self.run_plugin("DEL", self.config())
             self.assertEqual(done.returncode, 0)
