@@ -158,22 +158,16 @@ static void world_read(void *aux, const char *namespace, const char *name, const
 
 static void on_said(void *aux, enum webhook_notice what, const char *detail)
 {
-	static const struct {
-		const char *id, *text;
-	} notices[] = {
-		[WEBHOOK_UNAUTHENTICATED] = { "ATTACH_UNAUTHENTICATED", "401" },
-		[WEBHOOK_FORBIDDEN] = { "ATTACH_FORBIDDEN", "403" },
-		[WEBHOOK_WRONG_NODE] = { "ATTACH_WRONG_NODE", "403" },
-		[WEBHOOK_BAD_REQUEST] = { "ATTACH_BAD_REQUEST", "400" },
-		[WEBHOOK_TOO_MANY_OF_NODE] = { "ATTACH_NODE_BUSY", "429" },
-		[WEBHOOK_TOO_MANY] = { "ATTACH_BUSY", "503" },
-		[WEBHOOK_UNAVAILABLE] = { "ATTACH_UNAVAILABLE", "503" },
+	static const char *const ids[] = {
+		[WEBHOOK_UNAUTHENTICATED] = "ATTACH_UNAUTHENTICATED", [WEBHOOK_FORBIDDEN] = "ATTACH_FORBIDDEN",
+		[WEBHOOK_WRONG_NODE] = "ATTACH_WRONG_NODE",           [WEBHOOK_BAD_REQUEST] = "ATTACH_BAD_REQUEST",
+		[WEBHOOK_TOO_MANY_OF_NODE] = "ATTACH_NODE_BUSY",      [WEBHOOK_TOO_MANY] = "ATTACH_BUSY",
+		[WEBHOOK_UNAVAILABLE] = "ATTACH_UNAVAILABLE",
 	};
 	struct service *service = aux;
 
-	_Static_assert(array_length(notices) == array_length(service->attach_limits), "a limit each");
-	log_limited(&service->attach_limits[what], 5, LOG_WARN, notices[what].id, NULL, "%s: %s", notices[what].text,
-		    detail);
+	_Static_assert(array_length(ids) == array_length(service->attach_limits), "a limit each");
+	log_limited(&service->attach_limits[what], 5, LOG_WARN, ids[what], NULL, "%s", detail);
 }
 
 /* --- life --- */

@@ -48,7 +48,8 @@ static void refuse(struct webhook *webhook, struct httpd_request *http, const st
 {
 	++*(uint64_t *)((char *)&webhook->counts + refusal->count);
 	if (webhook->said) {
-		char *detail = mem_printf("%s%s%s: %s", httpd_peer(http), *user ? ", " : "", user, message);
+		char *detail = mem_printf("%d: %s%s%s: %s", refusal->status, httpd_peer(http), *user ? ", " : "", user,
+					  message);
 
 		webhook->said(webhook->said_aux, refusal->notice, detail);
 		free(detail);

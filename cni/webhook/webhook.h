@@ -64,7 +64,7 @@ struct webhook_world {
 	void *aux;
 };
 
-/* For the log.  `detail`: one line without secrets that names the peer, and the user or node where it is known. */
+/* For the log.  `detail`: one line without secrets: the status, the peer, and the user or node where it is known. */
 enum webhook_notice {
 	WEBHOOK_UNAUTHENTICATED, /* 401 */
 	WEBHOOK_FORBIDDEN,       /* 403: may not, or is none of the service accounts, or its token belongs to no node */

@@ -191,9 +191,11 @@ static void test_other_methods_are_405_and_large_bodies_413(void **state)
 	world_wait(&x[0], 405, NULL);
 	world_send(&x[1], "PUT", headers, GOOD_BODY);
 	world_wait(&x[1], 405, NULL);
+	assert_non_null(strstr(world.detail, "405: 127.0.0.1")); /* what the log says */
 	memset(body, ' ', WEBHOOK_BODY_MAX + 1);
 	world_send(&x[2], "POST", headers, body);
 	world_wait(&x[2], 413, NULL);
+	assert_non_null(strstr(world.detail, "413: "));
 	body[WEBHOOK_BODY_MAX] = '\0';
 	world_send(&x[3], "POST", headers, body);
 	world_wait(&x[3], 400, NULL);
