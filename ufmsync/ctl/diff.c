@@ -161,14 +161,14 @@ static int drop_doubtful(struct diff *diff, struct error *err)
 enum { PROBLEM, PKEY, GUID, LISTED, WANTED, POD, NETWORK, NODE, COLUMNS };
 
 static const struct table_column columns[COLUMNS] = {
-	[PROBLEM] = { "PROBLEM" },
-	[PKEY] = { "PKEY", .key = true },
-	[GUID] = { "GUID", .key = true },
-	[LISTED] = { "LISTED" },
-	[WANTED] = { "WANTED" },
-	[POD] = { "POD", .may_cut = true },
-	[NETWORK] = { "NETWORK", .may_cut = true, .wide = true },
-	[NODE] = { "NODE", .may_cut = true, .wide = true },
+	[PROBLEM] = { .title = "PROBLEM" },
+	[PKEY] = { .title = "PKEY", .key = true },
+	[GUID] = { .title = "GUID", .key = true },
+	[LISTED] = { .title = "LISTED" },
+	[WANTED] = { .title = "WANTED" },
+	[POD] = { .title = "POD", .may_cut = true },
+	[NETWORK] = { .title = "NETWORK", .may_cut = true, .wide = true },
+	[NODE] = { .title = "NODE", .may_cut = true, .wide = true },
 };
 
 enum { CLASS_MAX = 40 };

@@ -7,14 +7,15 @@
 
 enum { NAME, TEXT, COLUMNS, TEXT_BYTES = 1024 };
 
-static const struct table_column columns[COLUMNS] = { [NAME] = { "", .key = true }, [TEXT] = { "" } };
+static const struct table_column columns[COLUMNS] = { [NAME] = { .title = "", .key = true }, [TEXT] = { .title = "" } };
 
 void facts_begin(struct facts *facts)
 {
 	facts->table = table_new(columns, COLUMNS);
 }
 
-static void add(struct facts *facts, const char *name, const char *format, va_list ap)
+__attribute__((format(printf, 3, 0))) static void add(struct facts *facts, const char *name, const char *format,
+						      va_list ap)
 {
 	char text[TEXT_BYTES];
 

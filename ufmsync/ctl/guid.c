@@ -11,9 +11,9 @@
 enum { PKEY, MEMBERSHIP, KIND, COLUMNS };
 
 static const struct table_column columns[COLUMNS] = {
-	[PKEY] = { "PKEY", .key = true },
-	[MEMBERSHIP] = { "MEMBERSHIP" },
-	[KIND] = { "WHAT IT IS" },
+	[PKEY] = { .title = "PKEY", .key = true },
+	[MEMBERSHIP] = { .title = "MEMBERSHIP" },
+	[KIND] = { .title = "WHAT IT IS" },
 };
 
 static const char *kind_text(const json_t *listed, enum table_colour *colour)

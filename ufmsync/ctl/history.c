@@ -171,9 +171,9 @@ static void time_text(char out[TIME_TEXT], int64_t ms)
 void history_print(const struct history *history, struct ctl *ctl)
 {
 	enum { TIME, AGE, WHAT, COLUMNS };
-	static const struct table_column columns[COLUMNS] = { [TIME] = { "TIME", .key = true },
-							      [AGE] = { "AGE", .moves = true },
-							      [WHAT] = { "WHAT HAPPENED", .key = true } };
+	static const struct table_column columns[COLUMNS] = { [TIME] = { .title = "TIME", .key = true },
+							      [AGE] = { .title = "AGE", .moves = true },
+							      [WHAT] = { .title = "WHAT HAPPENED", .key = true } };
 	const struct moment **moments = sorted(history);
 	struct table *table = table_new(columns, COLUMNS);
 	int64_t now_ms = loop_wall_ms();

@@ -14,8 +14,12 @@ enum { REMOVE_MAX = 500, QUESTION_MAX = 256 };
 enum { GUID, PKEY, KIND, LISTED, SEEN, REMOVAL, COLUMNS };
 
 static const struct table_column columns[COLUMNS] = {
-	[GUID] = { "GUID", .key = true }, [PKEY] = { "PKEY", .key = true },   [KIND] = { "KIND" },
-	[LISTED] = { "LISTED" },          [SEEN] = { "SEEN", .moves = true }, [REMOVAL] = { "REMOVAL" },
+	[GUID] = { .title = "GUID", .key = true },
+	[PKEY] = { .title = "PKEY", .key = true },
+	[KIND] = { .title = "KIND" },
+	[LISTED] = { .title = "LISTED" },
+	[SEEN] = { .title = "SEEN", .moves = true },
+	[REMOVAL] = { .title = "REMOVAL" },
 };
 
 static bool is_kind(const json_t *item, const char *kind)

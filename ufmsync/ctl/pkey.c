@@ -10,13 +10,13 @@
 enum { GUID, MEMBERSHIP, POD, NETWORK, STATE, SINCE, NODE, COLUMNS };
 
 static const struct table_column columns[COLUMNS] = {
-	[GUID] = { "GUID", .key = true },
-	[MEMBERSHIP] = { "MEMBERSHIP", .key = true },
-	[POD] = { "POD", .may_cut = true },
-	[NETWORK] = { "NETWORK", .may_cut = true },
-	[STATE] = { "STATE" },
-	[SINCE] = { "AGE", .moves = true },
-	[NODE] = { "NODE", .wide = true },
+	[GUID] = { .title = "GUID", .key = true },
+	[MEMBERSHIP] = { .title = "MEMBERSHIP", .key = true },
+	[POD] = { .title = "POD", .may_cut = true },
+	[NETWORK] = { .title = "NETWORK", .may_cut = true },
+	[STATE] = { .title = "STATE" },
+	[SINCE] = { .title = "AGE", .moves = true },
+	[NODE] = { .title = "NODE", .wide = true },
 };
 
 static long long count(const json_t *page, const char *key)

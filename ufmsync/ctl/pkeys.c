@@ -5,10 +5,10 @@
 enum { PKEY, FULL, LIMITED, LISTED, MISSING, ORPHANS, FOREIGN, WRITABLE, COLUMNS, NUMBER_MAX = 24 };
 
 static const struct table_column columns[COLUMNS] = {
-	[PKEY] = { "PKEY", .key = true },         [FULL] = { "FULL", .right = true },
-	[LIMITED] = { "LIMITED", .right = true }, [LISTED] = { "LISTED", .right = true },
-	[MISSING] = { "MISSING", .right = true }, [ORPHANS] = { "ORPHANS", .right = true },
-	[FOREIGN] = { "FOREIGN", .right = true }, [WRITABLE] = { "WRITABLE" },
+	[PKEY] = { .title = "PKEY", .key = true },         [FULL] = { .title = "FULL", .right = true },
+	[LIMITED] = { .title = "LIMITED", .right = true }, [LISTED] = { .title = "LISTED", .right = true },
+	[MISSING] = { .title = "MISSING", .right = true }, [ORPHANS] = { .title = "ORPHANS", .right = true },
+	[FOREIGN] = { .title = "FOREIGN", .right = true }, [WRITABLE] = { .title = "WRITABLE" },
 };
 
 static const char *const keys[COLUMNS] = { [FULL] = "full",       [LIMITED] = "limited", [LISTED] = "listed",

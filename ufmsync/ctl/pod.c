@@ -154,12 +154,12 @@ static void print_attachments(struct ctl *ctl, const struct known *known)
 {
 	enum { NETWORK, PKEY, GUID, STATE, SINCE, NAD, COLUMNS };
 	static const struct table_column columns[COLUMNS] = {
-		[NETWORK] = { "NETWORK", .may_cut = true, .key = true },
-		[PKEY] = { "PKEY" },
-		[GUID] = { "GUID" },
-		[STATE] = { "STATE" },
-		[SINCE] = { "AGE", .moves = true },
-		[NAD] = { "DEFINITION", .may_cut = true },
+		[NETWORK] = { .title = "NETWORK", .may_cut = true, .key = true },
+		[PKEY] = { .title = "PKEY" },
+		[GUID] = { .title = "GUID" },
+		[STATE] = { .title = "STATE" },
+		[SINCE] = { .title = "AGE", .moves = true },
+		[NAD] = { .title = "DEFINITION", .may_cut = true },
 	};
 	struct table *table = table_new(columns, COLUMNS);
 

@@ -10,16 +10,16 @@
 enum { NAMESPACE, POD, NETWORK, PKEY, GUID, STATE, SINCE, NODE, MEMBERSHIPS, WAITS, COLUMNS };
 
 static const struct table_column columns[COLUMNS] = {
-	[NAMESPACE] = { "NAMESPACE", .may_cut = true, .key = true },
-	[POD] = { "POD", .may_cut = true, .key = true },
-	[NETWORK] = { "NETWORK", .may_cut = true, .key = true },
-	[PKEY] = { "PKEY" },
-	[GUID] = { "GUID" },
-	[STATE] = { "STATE" },
-	[SINCE] = { "AGE", .moves = true },
-	[NODE] = { "NODE", .wide = true },
-	[MEMBERSHIPS] = { "MEMBERSHIPS", .wide = true },
-	[WAITS] = { "WAITS FOR", .may_cut = true, .wide = true },
+	[NAMESPACE] = { .title = "NAMESPACE", .may_cut = true, .key = true },
+	[POD] = { .title = "POD", .may_cut = true, .key = true },
+	[NETWORK] = { .title = "NETWORK", .may_cut = true, .key = true },
+	[PKEY] = { .title = "PKEY" },
+	[GUID] = { .title = "GUID" },
+	[STATE] = { .title = "STATE" },
+	[SINCE] = { .title = "AGE", .moves = true },
+	[NODE] = { .title = "NODE", .wide = true },
+	[MEMBERSHIPS] = { .title = "MEMBERSHIPS", .wide = true },
+	[WAITS] = { .title = "WAITS FOR", .may_cut = true, .wide = true },
 };
 
 static void begin(struct ctl *ctl, struct table *table, const json_t *page)
