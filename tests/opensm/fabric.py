@@ -99,7 +99,7 @@ class Fabric:
             f.write("sa_key %s\n" % self.sa_key if self.sa_key else "")
         with open(os.path.join(self.folder, "osm.out"), "a") as f:
             self.opensm = subprocess.Popen(
-                ["opensm", "-F", settings, "-d", "2", "-q", "loopback", "-C", str(self.console_port), "-P", self.partitions, "-f", self.log, "-g", "0x%x" % guid_of_host(self.sm_host)],
+                ["opensm", "-F", settings, "-p", "10", "-d", "2", "-q", "loopback", "-C", str(self.console_port), "-P", self.partitions, "-f", self.log, "-g", "0x%x" % guid_of_host(self.sm_host)],
                 stdin=subprocess.DEVNULL, stdout=f, stderr=f, cwd=self.folder, env=self.environment(self.sm_host))
         self.wait_sweep(before)
         if os.path.exists(os.path.join(self.folder, "opensm.pid")):
