@@ -32,7 +32,7 @@ struct ctl {
 	char **argv;
 	const char
 		*flags[CTL_FLAGS_MAX]; /* of command->flags: the value, "" for those that take none; NULL: not given */
-	struct ctl_watch *seen;        /* with --watch: what was printed before (print.c) */
+	struct ctl_watch *seen;        /* what was printed before (print.c) */
 };
 
 struct ctl_flag {

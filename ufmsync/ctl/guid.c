@@ -61,7 +61,7 @@ static void print_listed(struct ctl *ctl, const json_t *guid)
 
 	if (json_array_size(list) == 0)
 		return;
-	if (!ctl->seen)
+	if (!ctl->watch)
 		fputc('\n', ctl->out);
 	table = table_new(columns, COLUMNS);
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -101,6 +101,11 @@ static void print(struct ctl *ctl, const json_t *guid)
 	print_listed(ctl, guid);
 }
 
+static bool is_anywhere(const json_t *guid)
+{
+	return json_is_object(json_object_get(guid, "owner")) || json_array_size(json_object_get(guid, "listed")) > 0;
+}
+
 static enum ctl_exit run(struct ctl *ctl)
 {
 	__attribute__((cleanup(json_freep))) json_t *answer = NULL;
@@ -118,7 +123,7 @@ static enum ctl_exit run(struct ctl *ctl)
 		print(ctl, answer);
 	else
 		ctl_print_json(ctl, answer);
-	return CTL_DONE;
+	return is_anywhere(answer) ? CTL_DONE : CTL_NOT_FOUND;
 }
 
 const struct ctl_command ctl_guid = {
@@ -129,7 +134,8 @@ const struct ctl_command ctl_guid = {
 	.summary = "Whose a GUID is, and in which PKeys it is",
 	.description = "The pod that holds it, its network and node, how far it is, and where the fabric manager lists "
 		       "it now. In any\n"
-		       "usual spelling: 02:00:00:00:00:00:00:1a, 020000000000001a, 0x020000000000001A.",
+		       "usual spelling: 02:00:00:00:00:00:00:1a, 020000000000001a, 0x020000000000001A. Exit code 3 "
+		       "when nobody has it.",
 	.watches = true,
 	.run = run,
 };

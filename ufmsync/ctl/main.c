@@ -42,13 +42,11 @@ static enum ctl_exit written(struct ctl *ctl, enum ctl_exit code)
 
 static enum ctl_exit run(struct ctl *ctl)
 {
-	if (!ctl->watch)
-		return written(ctl, ctl->command->run(ctl));
 	ctl_watch_begin(ctl);
 	enum ctl_exit code = written(ctl, ctl->command->run(ctl));
 	/* Once it has worked, an outage is said and waited for. */
-	bool worked = code == CTL_DONE;
-	while (worked && !ferror(ctl->out) && code != CTL_USAGE) {
+	bool worked = ctl->watch && code == CTL_DONE;
+	while (worked && !ferror(ctl->out)) {
 		reach_pause(ctl->reach, WATCH_INTERVAL_MS);
 		ctl_watch_again(ctl);
 		code = written(ctl, ctl->command->run(ctl));

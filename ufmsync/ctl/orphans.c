@@ -67,7 +67,9 @@ static void name(struct ctl *ctl, const json_t *item)
 
 static enum ctl_exit list(struct ctl *ctl)
 {
-	static const struct ctl_list orphans = { columns, COLUMNS, row, name, NULL, "no orphans" };
+	static const struct ctl_list orphans = {
+		.columns = columns, .n = COLUMNS, .row = row, .name = name, .begin = NULL, .nothing = "no orphans"
+	};
 
 	return ctl_print_list(ctl, "/v1/orphans", &orphans);
 }

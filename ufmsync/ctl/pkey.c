@@ -44,7 +44,7 @@ static void begin(struct ctl *ctl, struct table *table, const json_t *page)
 		  count(page, "outside"));
 	facts_add_moving(&facts, "Listed", "%s ago", ctl_age(age, json_str(page, "asOf", NULL), loop_wall_ms()));
 	facts_print(&facts, ctl);
-	if (!ctl->seen)
+	if (!ctl->watch)
 		fputc('\n', ctl->out);
 }
 
@@ -108,7 +108,9 @@ static void name(struct ctl *ctl, const json_t *item)
 
 static enum ctl_exit run(struct ctl *ctl)
 {
-	static const struct ctl_list list = { columns, COLUMNS, row, name, begin, "no member" };
+	static const struct ctl_list list = {
+		.columns = columns, .n = COLUMNS, .row = row, .name = name, .begin = begin, .nothing = "no member"
+	};
 	char wire[PKEY_TEXT_MAX];
 	struct pkey pkey;
 

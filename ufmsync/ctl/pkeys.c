@@ -47,7 +47,12 @@ static void name(struct ctl *ctl, const json_t *item)
 
 static enum ctl_exit run(struct ctl *ctl)
 {
-	static const struct ctl_list list = { columns, COLUMNS, row, name, NULL, "no PKey is in use" };
+	static const struct ctl_list list = { .columns = columns,
+					      .n = COLUMNS,
+					      .row = row,
+					      .name = name,
+					      .begin = NULL,
+					      .nothing = "no PKey is in use" };
 
 	return ctl_print_list(ctl, "/v1/pkeys", &list);
 }

@@ -185,7 +185,7 @@ static void print_attachments(struct ctl *ctl, const struct known *known)
 
 static void blank_line(const struct ctl *ctl)
 {
-	if (!ctl->seen)
+	if (!ctl->watch)
 		fputc('\n', ctl->out);
 }
 

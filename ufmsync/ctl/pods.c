@@ -99,7 +99,13 @@ static bool is_state(const char *text)
 
 static enum ctl_exit run(struct ctl *ctl)
 {
-	static const struct ctl_list list = { columns, COLUMNS, row, name, begin, "no pod with an InfiniBand network" };
+	static const struct ctl_list list = { .columns = columns,
+					      .n = COLUMNS,
+					      .row = row,
+					      .name = name,
+					      .begin = begin,
+					      .sorted = true,
+					      .nothing = "no pod with an InfiniBand network" };
 	const char *state = ctl_flag(ctl, "--state"), *pkey_text = ctl_flag(ctl, "--pkey");
 	char wire[PKEY_TEXT_MAX];
 	struct pkey pkey;

@@ -84,8 +84,6 @@ static bool has(const struct round *round, const char *text)
 /* True when it is to be printed: it was not there the last time. */
 static bool is_new(struct ctl *ctl, const char *text)
 {
-	if (!ctl->seen)
-		return true;
 	struct round *now = &ctl->seen->now;
 	if (has(now, text))
 		return false;
@@ -109,7 +107,7 @@ void ctl_print(struct ctl *ctl, struct table *table)
 		.width = ctl->width, .headers = !ctl->no_headers, .colour = ctl->colour, .wide = ctl->format == CTL_WIDE
 	};
 
-	if (!ctl->seen) {
+	if (!ctl->watch) {
 		table_print(table, &style, ctl->out);
 		table_free(table);
 		return;
@@ -148,7 +146,7 @@ static char *essence(const json_t *object)
 
 static void print_yaml(struct ctl *ctl, const json_t *object)
 {
-	if (ctl->seen)
+	if (ctl->watch)
 		fputs("---\n", ctl->out);
 	struct yaml_out *yaml = yaml_out_new(ctl->out);
 	yaml_out_value(yaml, object);
@@ -157,7 +155,7 @@ static void print_yaml(struct ctl *ctl, const json_t *object)
 
 void ctl_print_json(struct ctl *ctl, const json_t *object)
 {
-	__attribute__((cleanup(mem_freep))) char *text = ctl->seen ? essence(object) : NULL;
+	__attribute__((cleanup(mem_freep))) char *text = ctl->watch ? essence(object) : NULL;
 
 	if (text && !is_new(ctl, text))
 		return;

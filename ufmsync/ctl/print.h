@@ -12,7 +12,7 @@
 void ctl_print(struct ctl *ctl, struct table *table);
 /* JSON or YAML of one object.  With --watch: nothing when it is the same as the last time but for when it was asked. */
 void ctl_print_json(struct ctl *ctl, const json_t *object);
-/* A line of -o name, once with --watch. */
+/* A line of -o name, each once. */
 void ctl_print_name(struct ctl *ctl, const char *name);
 static inline bool ctl_is_table(const struct ctl *ctl)
 {
@@ -27,6 +27,7 @@ struct ctl_list {
 	void (*name)(struct ctl *ctl, const json_t *item); /* -o name: ctl_print_name(); NULL: none */
 	/* Of tables only, before anything is printed: what is said above it, or columns to hide.  NULL: nothing. */
 	void (*begin)(struct ctl *ctl, struct table *table, const json_t *page);
+	bool sorted;         /* tables: by the key columns */
 	const char *nothing; /* said on stderr when the table is empty */
 };
 enum ctl_exit ctl_print_list(struct ctl *ctl, const char *path, const struct ctl_list *list);
@@ -44,7 +45,7 @@ char *ctl_network(const json_t *attachment, const char *namespace);
 const char *ctl_age(char out[CTL_AGE_MAX], const char *time, int64_t now_ms);
 enum table_colour ctl_state_colour(const char *state);
 
-/* --watch: forgets what was printed. */
+/* What was printed is remembered from the one to the other. */
 void ctl_watch_begin(struct ctl *ctl);
 void ctl_watch_again(struct ctl *ctl); /* the next round */
 void ctl_watch_end(struct ctl *ctl);

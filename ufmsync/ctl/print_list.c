@@ -166,6 +166,8 @@ enum ctl_exit ctl_print_list(struct ctl *ctl, const char *path, const struct ctl
 	}
 	if (!listing.table)
 		return CTL_DONE;
+	if (list->sorted)
+		table_sort(listing.table);
 	if (table_rows(listing.table) == 0 && list->nothing && !ctl->watch) {
 		fflush(ctl->out);
 		fprintf(ctl->err, "%s\n", list->nothing);

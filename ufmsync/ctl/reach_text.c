@@ -136,8 +136,7 @@ static enum reach_next judge_service(const struct reach_place *place, const char
 		return judge_refusal(place, method, path, answer, err);
 	message_of(message, answer);
 	if (code && strcmp(code, "NotLeader") == 0)
-		error_set(err, ERROR_RETRY, "no replica that was asked leads: %s; ufmsyncctl status says who does",
-			  message);
+		error_set(err, ERROR_RETRY, "the replica that leads was not reached, only another: %s", message);
 	else if (answer->status == 410)
 		error_set(err, ERROR_CONFLICT, "the list changed while it was read: ask again (%s)", message);
 	else if (answer->status == 404)

@@ -270,6 +270,19 @@ static int compare_rows(const void *a, const void *b, void *aux)
 	return order;
 }
 
+static int compare_places(const void *a, const void *b, void *aux)
+{
+	const struct cell *one = a, *other = b;
+
+	return compare_rows(&one, &other, aux);
+}
+
+void table_sort(struct table *table)
+{
+	if (table->rows > 0)
+		qsort_r(table->cells, table->rows, table->n * sizeof *table->cells, compare_places, table);
+}
+
 static struct lookup look_into(const struct table *table)
 {
 	struct lookup lookup = { table, mem_array(table->rows, sizeof *lookup.rows) };

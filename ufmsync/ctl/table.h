@@ -32,6 +32,7 @@ void table_row(struct table *table, const char *const *texts);
 void table_colour(struct table *table, size_t column, enum table_colour colour); /* of the last row */
 void table_moving(struct table *table, size_t column); /* of the last row: as the column's `moves` */
 void table_hide(struct table *table, size_t column);
+void table_sort(struct table *table); /* by the key columns, as bytes */
 size_t table_rows(const struct table *table);
 
 /* Without a line of titles where all are "". */
