@@ -4,6 +4,8 @@ import re
 import subprocess
 import threading
 
+from servers import SERVER_NAME
+
 SECRETS = ("UFMSYNC_RECORD_KEY",)
 SERVICE_ONLY = ("UFMSYNC_LISTEN", "UFMSYNC_TLS_CERT", "UFMSYNC_TLS_KEY", "UFMSYNC_HEALTH_LISTEN", "POD_UID", "K8S_NODE",
                 "UFMSYNC_LOG_LEVEL")
@@ -35,9 +37,11 @@ class Tool:
                 self.environment[name] = os.environ[name]
         self.environment.update({name: str(value) for name, value in environment.items() if value is not None})
 
+    def argv(self, *words):
+        return self.world.wrapper + [os.path.join(self.world.binaries, "ufmsyncctl")] + list(words) + self.way
+
     def run(self, *words, timeout=60, **environment):
-        argv = self.world.wrapper + [os.path.join(self.world.binaries, "ufmsyncctl")] + list(words) + self.way
-        child = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
+        child = subprocess.run(self.argv(*words), stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout,
                                env=dict(self.environment, **environment))
         result = Result(child.returncode, child.stdout.decode(), child.stderr.decode())
         with Tool.lock, open(os.path.join(self.world.folder, "ufmsyncctl.shown"), "a") as f:
@@ -49,3 +53,78 @@ def direct(world, **more):
     """--direct with the service's settings, as far as an operator has them."""
     settings = world.settings(**dict({name: None for name in SECRETS + SERVICE_ONLY}, **more))
     return Tool(world, ["--direct"], **settings)
+
+
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+ACCOUNTS = {"ufmsync-reader": ["get"], "ufmsync-operator": ["get", "post"]}
+
+
+def make_accounts(world):
+    """The service accounts that the tool asks as, once a scenario, and what they may."""
+    namespace = world.ns("ufmsync")
+    if namespace in getattr(world, "accounts_of_tool", ()):
+        return
+    world.accounts_of_tool = {namespace}
+    for account, verbs in ACCOUNTS.items():
+        world.client.call("POST", "/api/v1/namespaces/%s/serviceaccounts" % namespace,
+                          {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
+        if world.kube.kind == "mock":
+            # What its tokens may, whichever is issued: this one is nobody's.
+            world.access.identities.append({
+                "token": "unused-%s-%s" % (account, world.tag), "user": "system:serviceaccount:%s:%s" % (namespace, account),
+                "audiences": [], "access": [{"verb": verb, "path": "/v1/*"} for verb in verbs]})
+            continue
+        role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": "%s-%s" % (account, world.tag)}
+        world.client.call("POST", RBAC + "/clusterroles", {"metadata": {"name": role["name"]}, "rules": [
+            {"nonResourceURLs": ["/v1/*"], "verbs": verbs}]})
+        world.client.call("POST", RBAC + "/clusterrolebindings", {
+            "metadata": {"name": role["name"]}, "roleRef": role,
+            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]})
+    if world.kube.kind == "mock":
+        world.kube.control.call("PUT", "/control/identities", world.access.identities)
+
+
+def proxy(world, *daemons):
+    """Through the API server's service proxy, to any of these daemons."""
+    namespace = world.ns("ufmsync")
+    make_accounts(world)
+    base = "/api/v1/namespaces/%s/" % namespace
+    world.client.raw("DELETE", base + "services/ufmsync")
+    world.client.raw("DELETE", base + "endpoints/ufmsync")
+    world.client.call("POST", base + "services", {
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "ufmsync"},
+        "spec": {"ports": [{"name": "https", "port": 8443}]}})
+    world.client.call("POST", base + "endpoints", {
+        "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "ufmsync"},
+        "subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "https", "port": daemon.https}]}
+                    for daemon in daemons]})
+    return Tool(world, ["--service-namespace", namespace])
+
+
+def server(world, daemon, ca=None, token=None, account="ufmsync-operator"):
+    """Asks the service itself, with a token in a file."""
+    namespace = world.ns("ufmsync")
+    make_accounts(world)
+    if token is None:
+        token = world.client.call("POST", "/api/v1/namespaces/%s/serviceaccounts/%s/token" % (namespace, account), {
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
+            "spec": {"audiences": ["ufmsync"], "expirationSeconds": 600}})["status"]["token"]
+        world.secrets.append(token)
+    path = os.path.join(world.folder, "token-%d" % len(os.listdir(world.folder)))
+    with open(path, "w") as f:
+        f.write(token + "\n")
+    return Tool(world, ["--server", "https://127.0.0.1:%d" % daemon.https, "--ca", ca or world.certificate.ca,
+                        "--token-file", path, "--tls-server-name", SERVER_NAME])
+
+
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+AGE_CELL = re.compile(r"(?<=[ ])(?:\d+[smhd]){1,2}(?=$|  +| ago)", re.M)
+
+
+def plain(text, world):
+    """What a test can compare: the scenario's own names of its namespaces, ages as X, times as T, and cells two blanks apart,
+    since how wide they are comes from what was taken out."""
+    for name, real in world.namespaces.items():
+        text = text.replace(real, name)
+    text = AGE_CELL.sub("X", TIME.sub("T", text))
+    return re.sub("(?<=[^ \n])  +", "  ", text)
