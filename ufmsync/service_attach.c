@@ -28,6 +28,15 @@ static bool world_leads(void *aux)
 	return service_leads(aux);
 }
 
+static bool world_knows(void *aux)
+{
+	struct service *service = aux;
+	struct engine_status status;
+
+	engine_status(service->engine, &status);
+	return status.synced;
+}
+
 struct visit {
 	void (*visit)(void *aux, const struct webhook_attachment *attachment);
 	void *aux;
@@ -181,6 +190,7 @@ void service_attach_start(struct service *service)
 		.await_no_more = world_await_no_more,
 		.read = world_read,
 		.leads = world_leads,
+		.knows = world_knows,
 		.leader = world_leader,
 		.aux = service,
 	};

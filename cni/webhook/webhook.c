@@ -153,6 +153,7 @@ void leading_now(struct leading *leading, const struct webhook *webhook)
 		memcpy(leading->last, leader, len);
 	leading->last[len] = '\0';
 	leading->we = world->leads(world->aux);
+	leading->knows = world->knows(world->aux);
 	leading->anybody = leading->we || held;
 }
 

@@ -59,6 +59,7 @@ struct webhook_world {
 	 * kubernetes.io/config.hash (a static pod); a pod of that name with another uid is none. */
 	void (*read)(void *aux, const char *namespace, const char *name, const char *uid, uint64_t ticket);
 	bool (*leads)(void *aux); /* this replica holds the Lease and has read everything it must */
+	bool (*knows)(void *aux); /* it has read pods and networks: what it does not have is not there, or new */
 	/* Who holds the Lease, "" nobody; *held: it has not expired.  Borrowed until the next call. */
 	const char *(*leader)(void *aux, bool *held);
 	void *aux;

@@ -129,18 +129,23 @@ static bool any_undefined(const struct pod_view *view)
 }
 
 /* The network may have been defined a moment ago.  Where one of the pod's is not known at all, it may be that one, and
- * whoever does not lead may just not have heard of it: then only the deadline tells. */
+ * whoever does not lead, or has not read all networks, may just not have heard of it: then only the deadline tells. */
 static bool decide_missing(struct attach *attach, bool taken, const struct leading *leading, int64_t now)
 {
 	bool undefined = any_undefined(&attach->webhook->view);
 
 	if (!attach->missing_ms)
 		attach->missing_ms = now;
-	bool sure = leading->anybody && !undefined && now - attach->missing_ms >= attach->webhook->pace.missing_ms;
+	bool sure = leading->anybody && leading->knows && !undefined &&
+		    now - attach->missing_ms >= attach->webhook->pace.missing_ms;
 	if (!sure && now < attach->deadline_ms)
 		return false;
-	if (!attach_decide_no_leader(attach, leading))
+	if (attach_decide_no_leader(attach, leading))
+		return true;
+	if (leading->knows)
 		say_missing(attach, taken, undefined);
+	else
+		attach_too_late(attach, "NotMember", "this replica has not read all pods and networks yet");
 	return true;
 }
 

@@ -77,6 +77,7 @@ struct webhook {
 /* Who leads: asked once for everybody who is looked at in one go. */
 struct leading {
 	bool we, anybody; /* now */
+	bool knows;       /* this replica, of pods and networks */
 	char last[256];   /* who does or did; "" nobody ever */
 };
 void leading_now(struct leading *leading, const struct webhook *webhook);

@@ -98,6 +98,25 @@ def add_after_it_is_published_and_once_more(world):
     expect_equal(daemon.metric("ufmsync_attach_waiting"), 0, "waiting")
 
 
+@long
+@scenario("mock")
+def networks_that_are_not_read_yet_are_waited_for(world):
+    """The service starts, or has lost the Lease, while the API server is ill: it does not know what the pod asks for."""
+    world.nad("ib", objects.plugin_config("0x5"))
+    world.kube.control.call("POST", "/control/faults", {"match": {"verb": "list", "resource": "network-attachment-definitions"},
+                                                        "action": "status", "code": 503, "times": 0})
+    world.start_ufm()
+    daemon = world.serve(wait=False)
+    node = world.node(daemon)
+    eventually("it leads", lambda: daemon.said("LEADING"))
+    world.pod("p", "ib")
+    running = Sandbox(node, "p").begin()
+    always("it is waited for", lambda: not running.over(), 8)  # longer than for a network of which nothing is heard
+    world.kube.control.call("DELETE", "/control/faults")
+    running.end()
+    expect_equal(given(node, running.sandbox), world.guid("p"), "GUID")
+
+
 @scenario("mock")
 def no_leader_is_told_with_who_held_it_last(world):
     """The Lease is that of a replica that is gone, and cannot be taken."""

@@ -315,6 +315,29 @@ static void test_without_a_leader_no_network_is_missing_yet(void **state)
 	world_wait_guid(&x, 1);
 }
 
+static void test_before_all_networks_were_read_none_is_missing(void **state)
+{
+	struct world_pod *pod = world_add("u1", "n1", 1);
+	struct exchange x[2] = { { 0 }, { 0 } };
+
+	(void)state;
+	world.webhook->pace.missing_ms = 1;
+	world.knows = false;
+	pod->n = 0;
+	world_ask(&x[0], "node:n1", "u1", "net1");
+	world_until_waiting(1);
+	world_pass(10);
+	assert_int_equal(x[0].done, 0);
+	world.knows = true;
+	webhook_all_changed(world.webhook);
+	world_wait_code(&x[0], "UnknownNetwork", false, "it has none");
+
+	world.knows = false;
+	world_restart(&(struct webhook_options){ .timeout_ms = 60 });
+	world_ask(&x[1], "node:n1", "u1", "net1");
+	world_wait_code(&x[1], "NotMember", true, "not read all pods and networks");
+}
+
 static void test_more_interfaces_than_networks_are_refused(void **state)
 {
 	struct exchange x[2] = { { 0 }, { 0 } };
@@ -411,6 +434,7 @@ int main(void)
 		TEST(a_network_that_is_defined_meanwhile_is_found),
 		TEST(a_network_that_may_still_be_defined_is_waited_for_until_the_deadline),
 		TEST(without_a_leader_no_network_is_missing_yet),
+		TEST(before_all_networks_were_read_none_is_missing),
 		TEST(more_interfaces_than_networks_are_refused),
 		TEST(everybody_is_looked_at_in_slices_when_the_lease_changes_hands),
 		TEST(a_client_that_leaves_frees_its_place),

@@ -192,6 +192,12 @@ static bool world_leads(void *aux)
 	return world.leads;
 }
 
+static bool world_knows(void *aux)
+{
+	(void)aux;
+	return world.knows;
+}
+
 static const char *world_leader(void *aux, bool *held)
 {
 	(void)aux;
@@ -258,8 +264,9 @@ static void gone(void *aux, struct httpd_request *request)
 
 void world_restart(const struct webhook_options *options)
 {
-	static const struct webhook_world table = { world_node, world_each,  world_await,  world_await_no_more,
-						    world_read, world_leads, world_leader, NULL };
+	static const struct webhook_world table = { world_node,          world_each,   world_await,
+						    world_await_no_more, world_read,   world_leads,
+						    world_knows,         world_leader, NULL };
 	static const char *const users[] = { "other-plugin", "plugin", NULL };
 	struct webhook_options all = *options;
 
@@ -287,7 +294,7 @@ int world_setup(void **state)
 	if (exchange_setup(state) != 0 || httpd_new(&world.httpd, exchange_loop, &options, &err) < 0)
 		return -1;
 	snprintf(world.url, sizeof world.url, "http://127.0.0.1:%u/v1/attach", httpd_port(world.httpd));
-	world.leads = world.held = true;
+	world.leads = world.held = world.knows = true;
 	world.leader = "ufmsync-0";
 	world_restart(&(struct webhook_options){ 0 });
 	return 0;

@@ -26,7 +26,7 @@ struct world {
 	char url[64];
 	struct world_pod pods[WORLD_PODS];
 	unsigned n_pods;
-	bool leads, held;
+	bool leads, held, knows;
 	const char *leader;
 	/* What the world does with a read: answers, says nothing until world_answer_reads(), or fails. */
 	bool reads_wait, reads_fail, reads_show_nothing;
