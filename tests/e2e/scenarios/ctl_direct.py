@@ -194,3 +194,4 @@ def wait_says_why_when_its_time_is_over(world):
     expect_equal([result.code, result.out], [124, ""], result)
     expect("%s/p, network %s/nowhere: waits for NetworkAttachmentDefinition %s/nowhere" % (ns, ns, ns) in result.err, result)
     eventually("the service goes on", lambda: world.daemons[-1].get("/healthz")[0] == 200)
+
