@@ -2,10 +2,14 @@
 """Compares our parser of partitions.conf with OpenSM itself: random files, valid and broken, are read by both, OpenSM
 from a known-good state each time.
 
-    compare_partitions.py [--files 300] [--seed 1] [--eval build/tests/partitions_eval] [--jobs 2]
+    compare_partitions.py [--files 300] [--blocks 60] [--seed 1] [--eval build/tests/partitions_eval] [--jobs 2]
 
 Fails when our parser accepts what OpenSM refuses, when the members of a port differ where both accept, and when ours
-refuses what OpenSM accepts for another reason than those that are listed as stricter on purpose (they are counted)."""
+refuses what OpenSM accepts for another reason than those that are listed as stricter on purpose (they are counted).
+
+Then our own part is put into random files of operators (--blocks: a fifth of the files when not said), changed, and
+taken out again: OpenSM must accept each, its ports must show our members and no others, and what the operator has
+defined must be as it is without us, byte for byte in the file."""
 import argparse
 import os
 import random
@@ -42,11 +46,13 @@ class Writer:
         return self.pick("0x%x" % n, "0x%04x" % n, "0X%04X" % n, "%d" % n, "0%o" % n, "0x%x" % (n | 0x8000))
 
     def odd_pkey(self):
-        return self.pick("0", "0x8000", "-1", "0x12345", "", "0x", "x", "0x12g", "09", "+5", "1 2", "0xffff", "65541",
+        return self.pick("0", "0", "0x8000", "-1", "0x12345", "", "0x", "x", "0x12g", "09", "+5", "1 2", "0xffff", "65541",
                          "18446744073709551621", "5tenant", "'5'", "0x5.0")
 
     def guid(self):
         n = fabric.guid_of_host(self.pick(*range(1, HOSTS + 3)))
+        if self.chance(10):  # nearly one of the fabric's
+            n ^= self.pick(1, 1 << 32, 1 << 63, 0xff << 32, 1 << 4 << 28)
         return self.pick("0x%016x" % n, "0x%x" % n, "0X%X" % n, "%d" % n, "0%o" % n, "0x%x" % n)
 
     def odd_guid(self):
@@ -64,7 +70,8 @@ class Writer:
         if self.chance(3):
             word = self.odd_guid()
         elif self.chance(25):
-            word = self.pick("ALL", "ALL_CAS", "ALL_SWITCHES", "ALL_ROUTERS", "SELF", "NONE", "A", "ALL_C", "ALL_R", "SE", "")
+            word = self.pick("ALL", "ALL_CAS", "ALL_SWITCHES", "ALL_ROUTERS", "SELF", "NONE", "A", "ALL_", "ALL_C", "ALL_S", "ALL_R",
+                             "SE", "N", "")
         else:
             word = self.guid()
         if self.chance(60):
@@ -74,7 +81,9 @@ class Writer:
     def mgid(self):
         gid = self.pick("ff12:401b::0707", "ff12::1", "ff12:401b::ffff:ffff") if self.chance(85) else self.pick(
             "fe80::1", "", "x", "ff12")
-        return "mgid=" + gid + self.pick(",sl=1", ",mtu=4,rate=3", ",Q_Key=0x123,scope=2", ",sl=0x1")
+        if self.chance(15):
+            return self.pick("mg", "m", "mgidx", " mgid ") + "=" + gid + self.pick("", ",sl=1")
+        return "mgid=" + gid + self.pick(",sl=1", ",mtu=4,rate=3", ",Q_Key=0x123,scope=2", ",sl=0x1", ",0x%x=full" % fabric.guid_of_host(2), "")
 
     def flag(self):
         return self.pick("ipoib", "ipoib", "defmember=full", "defmember=limited", "defmember=both", "defmember=", "defmember",
@@ -87,7 +96,7 @@ class Writer:
 
     def head(self):
         if self.chance(4):
-            text = self.pick("Default", "p", "0x5", "17", "tenant", "")
+            text = self.pick("Default", "Defaul", "p", "0x5", "17", "8", "09", "0xfx", "tenant", "")
         else:
             text = self.name() + self.blank() + "=" + self.blank() + (self.odd_pkey() if self.chance(4) else self.pkey())
         for _ in range(self.pick(0, 0, 1, 1, 2, 3)):
@@ -122,9 +131,27 @@ class Writer:
         for _ in range(self.pick(0, 1, 1, 2, 3, 4)):
             text += self.definition()
         data = text.encode()
+        if self.chance(12):
+            data = self.stretched(data)
         if self.chance(15):
             data = self.damaged(data)
         return data
+
+    def stretched(self, data):
+        """One line as long as OpenSM reads at once, or a byte more or less."""
+        lines = data.split(b"\n")
+        at = self.random.randrange(len(lines))
+        missing = self.pick(4092, 4093, 4094, 4095, 4096, 5000) - len(lines[at]) - 1  # its line feed counts
+        lines[at] += self.pick(b" " * missing, b"#" + b"x" * (missing - 1), b"#" + b" " * (missing - 2) + b",")
+        return b"\n".join(lines)
+
+    def members(self):
+        """Ours: (PKey, GUID, level), each GUID once a PKey."""
+        found = {}
+        for _ in range(self.pick(0, 1, 2, 5, 12)):
+            n = fabric.guid_of_host(self.pick(*range(1, HOSTS + 3)))
+            found[self.pick(0x5 if self.chance(10) else 0x78, 0x77, 0x3331, 0x4442, 0x7ff0, 0x7ffc), n] = self.pick("full", "limited")
+        return [(pkey, guid, level) for (pkey, guid), level in found.items()]
 
     def damaged(self, data):
         data = bytearray(data)
@@ -172,6 +199,14 @@ class Ours:
             guid, pkey, level = word.split(":")
             tables.setdefault(int(guid, 16), {})[int(pkey, 16)] = level == "full"
         return 0, "accepted", tables
+
+    def replace(self, path, out, members):
+        self.child.stdin.write("replace %s %s %s\n" % (path, out, " ".join("%x:%x:%s" % member for member in members)))
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        if not line:
+            raise fabric.Failed("our writer ended: status %s" % self.child.wait())
+        return line.startswith("replaced")
 
     def close(self):
         self.child.stdin.close()
@@ -232,6 +267,63 @@ class Comparison:
                                                                    shown(theirs[guid])), None, True
         return None, None, why == 0
 
+    def tables(self, data):
+        """What the ports show of a file that OpenSM has to accept; None: it does not."""
+        accepted, tables = self.theirs(data)
+        return tables if accepted else None
+
+    def replace(self, data, members):
+        """The text with our part as it should be; None: ours refuses to."""
+        out = os.path.join(self.fabric.folder, "conf", "replaced")
+        if not self.ours.replace(self.put(data), out, members):
+            return None
+        with open(out, "rb") as f:
+            return f.read()
+
+    def compare_block(self, seed):
+        """(what is wrong or None, whether our part was put in)"""
+        writer = Writer(1000003 * seed)
+        foreign = (fabric.DEFAULT.encode() if writer.chance(80) else b"") + writer.file()
+        first, second = writer.members(), writer.members()
+        text = self.replace(foreign, first)
+        if text is None:
+            return None, False
+        problem = self.check_block(foreign, b"", text, first)
+        if problem:
+            return "block %d: %s" % (seed, problem), True
+        head = text[:text.index(b"# BEGIN ufmsync")]
+        tail = b"".join(writer.definition().encode() for _ in range(writer.pick(0, 0, 1, 2)))
+        text = self.replace(text + tail, second)  # the operator went on behind our part
+        if text is None:
+            return None, True
+        problem = self.check_block(head, tail, text, second) or self.check_empty(head, tail, text)
+        return problem and "block %d, changed: %s" % (seed, problem), True
+
+    def check_block(self, head, tail, text, members):
+        begin, end = text.index(b"# BEGIN ufmsync"), text.index(b"# END ufmsync\n") + len(b"# END ufmsync\n")
+        if text[:begin] not in (head, head + b"\n") or text[end:] != tail:
+            return "the operator's text is not what it was"
+        alone, both = self.tables(text[:begin] + text[end:]), self.tables(text)
+        if both is None:
+            return "OpenSM refuses it"
+        if alone is None:
+            return "OpenSM refuses the operator's part, ours does not"
+        pkeys = {pkey for pkey, _, _ in members}
+        for guid in self.ports:
+            ours = {pkey: level == "full" for pkey, of, level in members if of == guid}
+            if {pkey: full for pkey, full in both[guid].items() if pkey in pkeys} != ours:
+                return "port %x: %s instead of %s" % (guid, shown(both[guid]), shown(ours))
+            if {pkey: full for pkey, full in both[guid].items() if pkey not in pkeys} != alone[guid]:
+                return "port %x: %s, without us %s" % (guid, shown(both[guid]), shown(alone[guid]))
+        return None
+
+    def check_empty(self, head, tail, text):
+        """The last member goes: nothing of ours is left in the ports."""
+        empty = self.replace(text, [])
+        if empty is None:
+            return "ours refuses to empty it"
+        return self.check_block(text[:text.index(b"# BEGIN ufmsync")], tail, empty, [])
+
     def put(self, data):
         path = os.path.join(self.fabric.folder, "conf", "compared")
         with open(path, "wb") as f:
@@ -243,10 +335,14 @@ def shown(table):
     return " ".join("0x%04x=%s" % (pkey, "full" if full else "limited") for pkey, full in sorted(table.items()))
 
 
-def compare_some(program, seeds):
+def compare_some(program, seeds, blocks):
     comparison = Comparison(program)
-    problems, stricter, agreed, refused = [], {}, 0, 0
+    problems, stricter, agreed, refused, put_in = [], {}, 0, 0, 0
     try:
+        for seed in blocks:
+            problem, done = comparison.compare_block(seed)
+            problems += [problem] if problem else []
+            put_in += done
         for seed in seeds:
             problem, why, both = comparison.compare(seed)
             if problem:
@@ -259,12 +355,13 @@ def compare_some(program, seeds):
                 refused += 1
     finally:
         comparison.close()
-    return problems, stricter, agreed, refused, comparison.restarts
+    return problems, stricter, agreed, refused, comparison.restarts, put_in
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--files", type=int, default=300)
+    parser.add_argument("--blocks", type=int, help="files that our part is put into")
     parser.add_argument("--seed", type=int, default=1, help="of the first file; the others follow")
     parser.add_argument("--eval", default="build/tests/partitions_eval")
     parser.add_argument("--jobs", type=int, default=2)
@@ -274,12 +371,15 @@ def main():
         sys.stdout.buffer.write(Writer(options.show).file())
         return 0
     program = os.path.abspath(options.eval)
+    blocks_wanted = options.files // 5 if options.blocks is None else options.blocks
     seeds = range(options.seed, options.seed + options.files)
+    blocks = range(options.seed, options.seed + blocks_wanted)
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(pool.map(lambda i: compare_some(program, seeds[i::options.jobs]), range(options.jobs)))
+        results = list(pool.map(lambda i: compare_some(program, seeds[i::options.jobs], blocks[i::options.jobs]), range(options.jobs)))
     problems, stricter, restarts = [], {}, 0
-    agreed = refused = 0
-    for more, reasons, both, neither, deaths in results:
+    agreed = refused = put_in = 0
+    for more, reasons, both, neither, deaths, done in results:
+        put_in += done
         problems += more
         agreed, refused, restarts = agreed + both, refused + neither, restarts + deaths
         for why, n in reasons.items():
@@ -289,7 +389,10 @@ def main():
     print("both accept, same members: %d; both refuse: %d; stricter: %s; OpenSM died: %d" % (
         agreed, refused, ", ".join("%s %d" % (STRICTER.get(why, why), n) for why, n in sorted(stricter.items())) or "0",
         restarts))
-    print("%d passed, %d failed" % (options.files - len(problems), len(problems)))
+    print("our part put into %d of %d files" % (put_in, blocks_wanted))
+    if put_in < blocks_wanted // 3:
+        problems.append("our part is refused too often")
+    print("%d passed, %d failed" % (options.files + blocks_wanted - len(problems), len(problems)))
     return 1 if problems else 0
 
 
