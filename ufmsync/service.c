@@ -144,6 +144,7 @@ static void lease_trouble(void *aux, const struct error *err)
 static void say_state(struct service *service)
 {
 	struct engine_status status;
+	bool led = lease_is_held(service->lease, loop_now_ms());
 
 	engine_status(service->engine, &status);
 	if (status.listed && !service->listed) {
@@ -152,11 +153,13 @@ static void say_state(struct service *service)
 		log_say(LOG_INFO, "READY", LOG_FIELDS({ "orphans", n }, { "settled", status.settled ? "yes" : "no" }),
 			"pods and members are known; GUIDs are given from now on");
 	}
-	/* Before, there was nothing to tell those who wait. */
-	if (service->webhook && ((status.listed && !service->listed) || (status.synced && !service->synced)))
+	/* Before, there was nothing to tell those who wait; or nobody to send them to. */
+	if (service->webhook &&
+	    ((status.listed && !service->listed) || (status.synced && !service->synced) || (led && !service->led)))
 		webhook_all_changed(service->webhook);
 	service->listed = status.listed;
 	service->synced = status.synced;
+	service->led = led;
 	if (!status.listed || status.brake == service->brake)
 		return;
 	service->brake = status.brake;

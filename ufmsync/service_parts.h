@@ -57,7 +57,7 @@ struct service {
 	bool fabric_trouble, listed; /* as last logged */
 	char *fabric_error;          /* what failed last, if nothing has succeeded since; else NULL */
 	int64_t fabric_error_wall_ms;
-	bool synced;                     /* as last seen */
+	bool synced, led;                /* as last seen; led: by whichever replica */
 	struct loop_timer deadline;      /* of the engine */
 	struct loop_timer stop_timer;    /* of a clean end */
 	struct loop_timer secrets_timer; /* looks for rotated credentials */

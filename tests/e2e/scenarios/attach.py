@@ -4,6 +4,7 @@ That it never is before (and never gets a GUID that another interface has) is as
 import time
 
 import objects
+from ask import Ask, question
 from multus import Refused, Sandbox
 from relay import Relay
 from scenario import expect, expect_equal, long, scenario
@@ -132,6 +133,29 @@ def no_leader_is_told_with_who_held_it_last(world):
     expect_equal(error["code"], TRY_AGAIN, "code of %r" % error)
     expect("NoLeader" in error["msg"] and "node9_uid-9" in error["msg"] + error.get("details", ""), repr(error))
     delegate_never_ran(node)
+
+
+@scenario("mock")
+def who_waits_for_any_leader_hears_of_another_replica_that_leads(world):
+    """Only a leader can tell these interfaces apart; who asked here goes there, and not at its deadline."""
+    world.nad("ib", objects.plugin_config("0x5"))
+    world.nad("other", {"type": "macvlan", "name": "other"})
+    foreign_lease(world, seconds=1)
+    world.kube.control.call("POST", "/control/faults", {"match": {"verb": "update", "resource": "leases"},
+                                                        "action": "status", "code": 503})
+    world.start_ufm()
+    daemon = world.serve(wait=False)
+    eventually("the standby has read all", lambda: daemon.get("/readyz")[0] == 200)
+    token = world.access.token("node1")
+    eventually("nobody leads", lambda: not Ask(world, daemon, method="GET", token=token).answer()[2]["ready"])
+    world.pod("p", "ib,other,ib")
+    ask = Ask(world, daemon, question(world, "p", interface="net9"), token)
+    eventually_waits(daemon)
+    world.client.call("PATCH", "/apis/coordination.k8s.io/v1/namespaces/%s/leases/ufmsync-leader" % world.ns("ufmsync"),
+                      {"spec": {"holderIdentity": "node8_uid-8", "leaseDurationSeconds": 60}}, "application/merge-patch+json")
+    code, _, answer = ask.answer()
+    expect_equal((code, answer["error"]["code"]), (200, "NotLeader"), "answer")
+    expect("node8_uid-8" in answer["error"]["message"], repr(answer))
 
 
 @scenario()
