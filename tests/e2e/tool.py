@@ -4,7 +4,9 @@ import re
 import subprocess
 import threading
 
-from servers import SERVER_NAME
+import objects
+from scenario import Skip
+from servers import SERVER_NAME, free_port
 
 SECRETS = ("UFMSYNC_RECORD_KEY",)
 SERVICE_ONLY = ("UFMSYNC_LISTEN", "UFMSYNC_TLS_CERT", "UFMSYNC_TLS_KEY", "UFMSYNC_HEALTH_LISTEN", "POD_UID", "K8S_NODE",
@@ -84,9 +86,35 @@ def make_accounts(world):
         world.kube.control.call("PUT", "/control/identities", world.access.identities)
 
 
+def address(world):
+    """Where a daemon listens that the service proxy is to reach."""
+    if world.kube.kind == "mock":
+        return "127.0.0.1"
+    if "UFMSYNC_E2E_ADDRESS" not in os.environ:
+        raise Skip("no network namespace with an address that the API server's service proxy goes to")
+    return os.environ["UFMSYNC_E2E_ADDRESS"]
+
+
+def serve(world, **more):
+    return world.serve(**dict({"UFMSYNC_LISTEN": "%s:%d" % (address(world), free_port())}, **more))
+
+
+def make_pod(world, namespace):
+    """The service's own, as the API server wants it behind an endpoint."""
+    if not world.pod_exists("ufmsync-0", "ufmsync"):
+        world.client.call("POST", "/api/v1/namespaces/%s/pods" % namespace, objects.pod(namespace, "ufmsync-0"))
+        world.set_status("ufmsync-0", {"phase": "Running", "podIP": address(world), "podIPs": [{"ip": address(world)}]},
+                         "ufmsync")
+
+
+def endpoint(world):
+    return {"ip": address(world), "targetRef": {"kind": "Pod", "namespace": world.ns("ufmsync"), "name": "ufmsync-0"}}
+
+
 def proxy(world, *daemons):
     """Through the API server's service proxy, to any of these daemons."""
     namespace = world.ns("ufmsync")
+    make_pod(world, namespace)
     make_accounts(world)
     base = "/api/v1/namespaces/%s/" % namespace
     world.client.raw("DELETE", base + "services/ufmsync")
@@ -96,7 +124,7 @@ def proxy(world, *daemons):
         "spec": {"ports": [{"name": "https", "port": 8443}]}})
     world.client.call("POST", base + "endpoints", {
         "apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": "ufmsync"},
-        "subsets": [{"addresses": [{"ip": "127.0.0.1"}], "ports": [{"name": "https", "port": daemon.https}]}
+        "subsets": [{"addresses": [endpoint(world)], "ports": [{"name": "https", "port": daemon.https}]}
                     for daemon in daemons]})
     return Tool(world, ["--service-namespace", namespace])
 
@@ -113,7 +141,7 @@ def server(world, daemon, ca=None, token=None, account="ufmsync-operator"):
     path = os.path.join(world.folder, "token-%d" % len(os.listdir(world.folder)))
     with open(path, "w") as f:
         f.write(token + "\n")
-    return Tool(world, ["--server", "https://127.0.0.1:%d" % daemon.https, "--ca", ca or world.certificate.ca,
+    return Tool(world, ["--server", "https://%s:%d" % (address(world), daemon.https), "--ca", ca or world.certificate.ca,
                         "--token-file", path, "--tls-server-name", SERVER_NAME])
 
 

@@ -103,19 +103,33 @@ static size_t any_of(size_t n)
 	return number % n;
 }
 
-static char *target_of(const json_t *endpoints, const char *scheme, const char *port)
+/* As the real one: an address counts only where it is that of the pod which it names. */
+static bool is_of_pod(struct mkube_api *api, const json_t *address)
+{
+	const char *namespace = json_str(address, "targetRef", "namespace", NULL);
+	const char *name = json_str(address, "targetRef", "name", NULL), *ip = json_str(address, "ip", NULL);
+	__attribute__((cleanup(json_freep))) json_t *pod =
+		namespace && name ? read_object(api, MKUBE_PODS, namespace, name) : NULL;
+	const char *pod_ip = json_str(pod, "status", "podIP", NULL);
+
+	return ip && pod_ip && strcmp(ip, pod_ip) == 0;
+}
+
+static char *target_of(struct mkube_api *api, const json_t *endpoints, const char *scheme, const char *port)
 {
 	const json_t *subsets = json_object_get(endpoints, "subsets");
+	size_t n = json_array_size(subsets), first = n > 0 ? any_of(n) : 0;
 
-	for (size_t i = 0; i < json_array_size(subsets); i++) {
-		const json_t *subset = json_array_get(subsets, i), *addresses = json_object_get(subset, "addresses");
+	for (size_t i = 0; i < n; i++) {
+		const json_t *subset = json_array_get(subsets, (first + i) % n),
+			     *addresses = json_object_get(subset, "addresses");
 		const json_t *ports = json_object_get(subset, "ports");
 
 		for (size_t p = 0; p < json_array_size(ports) && json_array_size(addresses) > 0; p++) {
 			const char *name = json_str(json_array_get(ports, p), "name", NULL);
 			const json_t *address = json_array_get(addresses, any_of(json_array_size(addresses)));
 
-			if (strcmp(name ? name : "", port) == 0)
+			if (strcmp(name ? name : "", port) == 0 && is_of_pod(api, address))
 				return mem_printf("%s://%s:%lld", *scheme ? scheme : "http",
 						  json_str(address, "ip", NULL),
 						  (long long)json_int(json_array_get(ports, p), 0, "port", NULL));
@@ -156,7 +170,7 @@ char *mkube_proxy_target(struct mkube_api *api, const struct mkube_proxy_route *
 		mkube_fail_not_found(reply, MKUBE_ENDPOINTS, parts[1]);
 		return NULL;
 	}
-	char *target = target_of(endpoints, parts[0], port);
+	char *target = target_of(api, endpoints, parts[0], port);
 	if (!target) {
 		snprintf(text, sizeof text, "no endpoints available for service \"%s\"", parts[1]);
 		unavailable(reply, text);
