@@ -118,6 +118,17 @@ static bool is_opensm(pid_t pid)
 	       end[2] != 'X';
 }
 
+/* Without a handler it would end by the signal: an OpenSM that has only just begun, or a script of its name around it. */
+static bool takes_hangup(pid_t pid)
+{
+	char path[64], status[4096];
+
+	snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	read_small(path, status, sizeof status);
+	const char *caught = strstr(status, "\nSigCgt:");
+	return caught && strtoull(caught + strlen("\nSigCgt:"), NULL, 16) & 1ull << (SIGHUP - 1);
+}
+
 /* The descriptor holds on to the process: its number cannot become another's between look and signal. */
 static int send_signal(pid_t pid, int signo, struct error *err)
 {
@@ -128,6 +139,9 @@ static int send_signal(pid_t pid, int signo, struct error *err)
 		return error_set(err, ERROR_GONE, "process %d is gone", (int)pid);
 	if (!is_opensm(pid))
 		result = error_set(err, ERROR_GONE, "process %d is no opensm", (int)pid);
+	else if (!takes_hangup(pid))
+		result = error_set(err, ERROR_GONE, "process %d does not take SIGHUP: OpenSM is only starting?",
+				   (int)pid);
 	else if (pidfd_send_signal(fd, signo, NULL, 0) < 0)
 		result =
 			errno == ESRCH

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -156,8 +157,14 @@ static void test_without_a_port_no_trap_is_sent(void **state)
 
 /* --- by a pidfile --- */
 
+static void end_by(int signo)
+{
+	signal(signo, SIG_DFL);
+	raise(signo);
+}
+
 /* A process called `name`: its status says which signal ended it; 0: none. */
-static pid_t start_process(const char *name)
+static pid_t start(const char *name, bool takes_hangup)
 {
 	int ready[2];
 	char byte;
@@ -166,7 +173,8 @@ static pid_t start_process(const char *name)
 	pid_t child = fork();
 	if (child == 0) {
 		prctl(PR_SET_NAME, name);
-		signal(SIGHUP, SIG_DFL);
+		signal(SIGHUP, takes_hangup ? end_by : SIG_DFL);
+		alarm(20); /* whatever happens */
 		(void)!write(ready[1], "!", 1);
 		for (;;)
 			pause();
@@ -175,6 +183,11 @@ static pid_t start_process(const char *name)
 	close(ready[0]);
 	close(ready[1]);
 	return child;
+}
+
+static pid_t start_process(const char *name)
+{
+	return start(name, true);
 }
 
 static int end_process(pid_t child)
@@ -201,8 +214,10 @@ static void test_the_process_of_the_pidfile_is_told(void **state)
 	for (int i = 0; i < 3; i++) {
 		pid_t opensm = start_process("opensm");
 		point_at(opensm, (const char *[]){ "", "\n", " \n\n" }[i]);
+		int status;
 		assert_int_equal(opensm_reload_now(&reload, NULL, &err), 0);
-		assert_int_equal(end_process(opensm), SIGHUP);
+		assert_int_equal(waitpid(opensm, &status, 0), opensm);
+		assert_int_equal(WTERMSIG(status), SIGHUP);
 	}
 }
 
@@ -219,6 +234,17 @@ static void test_a_process_that_is_no_opensm_is_left_alone(void **state)
 		assert_non_null(strstr(err.text, path));
 		assert_int_equal(end_process(other), SIGTERM);
 	}
+}
+
+/* It would end by it: an OpenSM that has only just begun, or a script of its name that starts it. */
+static void test_an_opensm_that_does_not_take_the_signal_yet_is_left_alone(void **state)
+{
+	(void)state;
+	use("pidfile:%s", path);
+	pid_t opensm = start("opensm", false);
+	point_at(opensm, "\n");
+	fails(ERROR_GONE, "does not take");
+	assert_int_equal(end_process(opensm), SIGTERM);
 }
 
 static void test_a_pidfile_of_a_process_that_ended_is_said(void **state)
@@ -535,6 +561,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_without_a_port_no_trap_is_sent, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_the_process_of_the_pidfile_is_told, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_process_that_is_no_opensm_is_left_alone, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_an_opensm_that_does_not_take_the_signal_yet_is_left_alone, fresh,
+						gone),
 		cmocka_unit_test_setup_teardown(test_a_pidfile_of_a_process_that_ended_is_said, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_pidfile_without_a_number_is_refused, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_console_is_told_to_sweep_and_left, fresh, gone),
