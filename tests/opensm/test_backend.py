@@ -85,6 +85,14 @@ def table(f, host):
     return {pkey: full for pkey, full in found.items() if pkey != 0x7fff and pkey not in CANARIES}
 
 
+def shows(f, host, wanted):
+    """Of a port that comes up: it may have its LID, and no link yet."""
+    try:
+        return guid_of_host(host) in f.lids() and table(f, host) == wanted
+    except Failed:
+        return False
+
+
 def expect(what, got, wanted):
     if got != wanted:
         raise Failed("%s: %s instead of %s" % (what, got, wanted))
@@ -128,12 +136,7 @@ def a_guid_whose_port_appears_later(f, drive):
     d.ok("join 0x5 full " + guids(3))
     f.console('ReLink "H-0003"')
 
-    def there():
-        try:
-            return guid_of_host(3) in f.lids() and table(f, 3) == {5: True}
-        except Failed:  # it has its LID, and no link yet
-            return False
-    wait_for("the key is in the port", there, 15)
+    wait_for("the key is in the port", lambda: shows(f, 3, {5: True}), 15)
 
 
 def every_way_to_reload(f, drive):
@@ -168,7 +171,7 @@ def opensm_restarts(f, drive):
 
 
 def what_opensm_has_not_read_is_no_member(f, drive):
-    d = drive("--prove", "500")
+    d = drive("--prove", "1500")
     d.ok("join 0x5 full " + guids(2))
     f.stop_opensm()
     d.fails("join 0x5 full " + guids(3), "retry")
@@ -193,6 +196,28 @@ def restart_opensm_with(f, text):
         f.start_opensm()
     finally:
         f.partitions = good
+
+
+def two_that_write_at_once_lose_nothing_that_they_called_done(f, drive):
+    """Two leaders for a moment: each may fail, but what either said is there."""
+    refused, done = f.refusals(), set()
+
+    def work(d, first):
+        for pkey in range(first, first + 12):
+            if d("join 0x%x full %s" % (pkey, guids(2))) == "ok":
+                done.add(pkey)
+            d("list")
+    workers = [threading.Thread(target=work, args=(drive("--prove", "2000"), first)) for first in (0x100, 0x200)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    members = {int(word.split(":")[0], 16) for word in drive().members()}
+    expect("lost", done - members, set())
+    expect("in the port", set(table(f, 2)), members)
+    expect("refusals", f.refusals(), refused)
+    if len(done) < 12:
+        raise Failed("only %d of 24 got through" % len(done))
 
 
 def a_stale_copy_is_no_proof_however_its_canary_looks(f, drive):
@@ -573,7 +598,7 @@ def drift_is_said_once_and_not_reloaded(f, drive):
     f.console('Unlink "H-0002"')
     f.reload()
     f.console('ReLink "H-0002"')
-    wait_for("OpenSM repairs a port that comes up", lambda: f.lids().get(guid_of_host(2)) and table(f, 2) == {5: True}, 15)
+    wait_for("OpenSM repairs a port that comes up", lambda: shows(f, 2, {5: True}), 15)
     listed(lambda c: c["drifted"] == 0, "it is over")
     expect("said", [word for _, word, _ in d.said if word == "OPENSM_DRIFT_OVER"] in ([], ["OPENSM_DRIFT_OVER"]), True)
 
@@ -631,7 +656,7 @@ def a_change_that_comes_too_late_is_not_written(f, drive):
 
 TESTS = [join_and_leave_show_in_the_ports, two_pkeys_full_and_limited, a_guid_whose_port_appears_later, every_way_to_reload,
          a_command_that_fails_says_why, opensm_restarts, what_opensm_has_not_read_is_no_member,
-         a_stale_copy_is_no_proof_however_its_canary_looks, an_older_file_put_back_by_somebody_is_not_taken_for_read,
+         two_that_write_at_once_lose_nothing_that_they_called_done, a_stale_copy_is_no_proof_however_its_canary_looks, an_older_file_put_back_by_somebody_is_not_taken_for_read,
          what_a_dead_one_left_is_not_taken_for_read, the_first_file_is_taken_back_when_the_fabric_stays_open,
          a_canary_that_the_operator_uses_is_said_before_anything_is_written,
          a_reload_that_is_lost_is_repeated, a_file_that_opensm_refuses_is_put_back,
