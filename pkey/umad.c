@@ -294,6 +294,8 @@ int fabric_pkeys(struct fabric *fabric, uint16_t lid, struct fabric_pkeys *table
 	if (ask_node(fabric, &question, "NodeInfo", err) < 0)
 		return -1;
 	mad_read_node_info(answer(fabric), &table->node);
+	if (lid == 0 && table->node.port.v != port.guid.v) /* OpenSM gives LIDs anew now and then */
+		return error_set(err, ERROR_RETRY, "LID %u is another port's by now", question.lid);
 	table->n = 0;
 	table->size = table->node.pkeys < FABRIC_PKEYS_MAX ? table->node.pkeys : FABRIC_PKEYS_MAX;
 	for (unsigned block = 0; block * MAD_PKEYS_PER_BLOCK < table->size; block++) {
