@@ -61,6 +61,11 @@ static int look_at_port(struct opensm_desk *desk, struct sight *sight, struct er
 			}
 	sight->open = result == 0 && table->n == 1 && table->pkeys[0] == DEFAULT_FULL;
 	free(table);
+	if (result < 0 && err->kind == ERROR_OS && desk->fabric) {
+		/* The device is another by now, though its name is the same: its driver was loaded anew. */
+		fabric_close(desk->fabric);
+		desk->fabric = NULL;
+	}
 	return result;
 }
 
@@ -84,7 +89,7 @@ int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 		 struct error *err)
 {
 	int64_t end = opensm_now_ms() + wait_ms, again = 0, open_since = 0;
-	bool reloaded = false;
+	bool reloaded = false, blind = false;
 
 	*proof = PROOF_NONE;
 	do {
@@ -105,7 +110,8 @@ int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 			*proof = PROOF_READ;
 			return 0;
 		}
-		if (look(desk, proof, err) < 0 || *proof != PROOF_REFUSED)
+		blind = look(desk, proof, err) < 0;
+		if (blind || *proof != PROOF_REFUSED)
 			open_since = 0;
 		else if (!open_since)
 			open_since = opensm_now_ms();
@@ -121,6 +127,8 @@ int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 		*proof = PROOF_REFUSED;
 		return 0;
 	}
+	if (blind)
+		return error_wrap(err, "OpenSM was told to read %s; whether it did cannot be seen", desk->options.file);
 	return error_set(err, ERROR_RETRY,
 			 "OpenSM was told to read %s, and did not in %lld s: our own port does not show the canary "
 			 "partition; is "
