@@ -286,6 +286,10 @@ int netconf_read_verify(struct netconf *conf, struct cni_error *err)
 	const char *timeout = json_str(conf->verify_timeout_said, NULL);
 
 	conf->verify_timeout_ms = VERIFY_TIMEOUT_MS;
+	/* In the delegate object it would only be off, and whoever wrote it there believes that it is on. */
+	if (json_object_get(conf->delegate, "verify") || json_object_get(conf->delegate, "verifyTimeout"))
+		return cni_fail(err, CNI_INVALID_CONFIG,
+				"verify and verifyTimeout must stand beside delegate, not inside of it");
 	if (conf->verify_said && !json_is_boolean(conf->verify_said))
 		return cni_fail(err, CNI_INVALID_CONFIG, "verify: must be true or false");
 	if (conf->verify_timeout_said &&

@@ -208,6 +208,13 @@ class WithoutService(Case):
         self.assertEqual(len(self.calls()), 1)
         self.assert_error(self.run_plugin("ADD", self.config(verifyTimeout=7)), 7, "verifyTimeout")
 
+    def test_a_verify_in_the_wrong_place_is_not_just_off(self):
+        for field in ({"verify": True}, {"verifyTimeout": "5s"}):
+            config = self.config(delegate={"type": "ib-sriov", **field})
+            self.assert_error(self.run_plugin("ADD", config), 7, "must stand beside delegate")
+            self.assertEqual(self.run_plugin("DEL", config).returncode, 0)
+        self.assertEqual([call[0] for call in self.calls()], ["DEL", "DEL"])
+
     def test_a_flat_delegate(self):
         self.run_plugin("DEL", self.config(delegate="ib-sriov", link_state="enable", verify=True))
         self.assertEqual(self.calls()[0][1], {"cniVersion": "1.0.0", "name": "ib", "type": "ib-sriov",
