@@ -110,17 +110,25 @@ static size_t bytes_of(const char *text, size_t characters)
 	return (size_t)(p - text);
 }
 
-static size_t *natural_widths(const struct table *table, const struct table_style *style)
+static void widen(size_t *widths, const struct table *table)
 {
-	size_t *widths = mem_array(table->n, sizeof *widths);
-
-	for (size_t c = 0; c < table->n && style->headers; c++)
-		widths[c] = strlen(table->columns[c].title);
 	for (size_t i = 0; i < table->rows * table->n; i++) {
 		size_t n = count_characters(table->cells[i].text);
 		if (n > widths[i % table->n])
 			widths[i % table->n] = n;
 	}
+}
+
+/* `other` (may be NULL) is printed in the same columns. */
+static size_t *natural_widths(const struct table *table, const struct table *other, const struct table_style *style)
+{
+	size_t *widths = mem_array(table->n, sizeof *widths);
+
+	for (size_t c = 0; c < table->n && style->headers; c++)
+		widths[c] = strlen(table->columns[c].title);
+	widen(widths, table);
+	if (other)
+		widen(widths, other);
 	return widths;
 }
 
@@ -152,9 +160,9 @@ static size_t longest_to_cut(const struct table *table, const struct table_style
 	return longest;
 }
 
-static size_t *fit_widths(const struct table *table, const struct table_style *style)
+static size_t *fit_widths(const struct table *table, const struct table *other, const struct table_style *style)
 {
-	size_t *widths = natural_widths(table, style);
+	size_t *widths = natural_widths(table, other, style);
 	size_t total = total_width(table, style, widths);
 
 	for (size_t c; style->width > 0 && total > style->width; total--) {
@@ -242,7 +250,7 @@ static bool has_titles(const struct table *table)
 
 void table_print(const struct table *table, const struct table_style *style, FILE *out)
 {
-	size_t *widths = fit_widths(table, style);
+	size_t *widths = fit_widths(table, NULL, style);
 
 	if (style->headers && has_titles(table))
 		print_row(table, NULL, style, widths, "", out);
@@ -335,7 +343,7 @@ void table_print_changes(const struct table *table, const struct table *before, 
 			 FILE *out)
 {
 	struct lookup old = look_into(before), new = look_into(table);
-	size_t *widths = fit_widths(table, style);
+	size_t *widths = fit_widths(table, before, style);
 	bool same;
 
 	assert(table->columns == before->columns);

@@ -116,7 +116,11 @@ static bool is_ambiguous(const char *text)
 
 static void text_scalar(struct yaml_out *yaml, const char *text, size_t len)
 {
-	scalar(yaml, text, len, is_ambiguous(text) ? YAML_DOUBLE_QUOTED_SCALAR_STYLE : YAML_ANY_SCALAR_STYLE);
+	yaml_scalar_style_t style = strchr(text, '\n')   ? YAML_LITERAL_SCALAR_STYLE
+				    : is_ambiguous(text) ? YAML_DOUBLE_QUOTED_SCALAR_STYLE
+							 : YAML_ANY_SCALAR_STYLE;
+
+	scalar(yaml, text, len, style);
 }
 
 void yaml_out_key(struct yaml_out *yaml, const char *key)
