@@ -221,7 +221,8 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 	desk->counts.written++;
 	if (opensm_prove(desk, had_canary, log, desk->options.prove_ms, &proof, err) < 0) {
 		desk->counts.unproven++;
-		return opensm_retry(err);
+		err->kind = ERROR_RETRY; /* whatever it was: the file is there, and may be read at any time */
+		return -1;
 	}
 	desk->counts.refused += proof == PROOF_REFUSED;
 	if (proof == PROOF_REFUSED)

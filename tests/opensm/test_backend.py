@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,12 +19,12 @@ CANARIES = {0x7ffc, 0x7ffd}
 class Drive:
     """The backend alone, as a program that takes commands."""
 
-    def __init__(self, program, where, *options, host=1, way=None, environment=None):
+    def __init__(self, program, where, *options, host=1, way=None, environment=None, user=None):
         self.fabric, self.said = where, []  # [level, id, text] of what it said by itself
         self.set_pkeys_program = os.path.join(os.path.dirname(program), "set_pkeys")
         self.child = subprocess.Popen([program, where.partitions, way or where.pidfile_way()] + list(options),
                                       stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                      cwd=os.path.join(where.folder, "clients"), env=dict(where.environment(host), **(environment or {})))
+                                      cwd=os.path.join(where.folder, "clients"), env=dict(where.environment(host), **(environment or {})), user=user)
 
     def __call__(self, line):
         self.send(line)
@@ -158,6 +159,19 @@ def a_command_that_fails_says_why(f, drive):
         out.write("#!/bin/sh\necho no such container >&2\nexit 3\n")
     os.chmod(script, 0o755)
     drive(way="command:" + script).fails("join 0x5 full " + guids(2), "retry", "status 3", "no such container")
+
+
+def what_is_in_the_file_was_not_refused(f, drive):
+    """A signal that is forbidden: OpenSM reads the file nevertheless, at the next link that comes up.  "auth" would mean
+    that nothing was done."""
+    if os.geteuid() != 0:
+        return
+    os.chmod(f.folder, 0o755)
+    for path in (f.partitions, os.path.dirname(f.partitions), os.path.join(f.folder, "clients")):
+        shutil.chown(path, "nobody")
+    d = drive("--no-verify", user="nobody")
+    d.fails("join 0x5 full " + guids(2), "retry", "may not be signalled")
+    expect("in the file", "0x%016x" % guid_of_host(2) in text_of(f.partitions), True)
 
 
 def opensm_restarts(f, drive):
@@ -655,7 +669,7 @@ def a_change_that_comes_too_late_is_not_written(f, drive):
 
 
 TESTS = [join_and_leave_show_in_the_ports, two_pkeys_full_and_limited, a_guid_whose_port_appears_later, every_way_to_reload,
-         a_command_that_fails_says_why, opensm_restarts, what_opensm_has_not_read_is_no_member,
+         a_command_that_fails_says_why, what_is_in_the_file_was_not_refused, opensm_restarts, what_opensm_has_not_read_is_no_member,
          two_that_write_at_once_lose_nothing_that_they_called_done, a_stale_copy_is_no_proof_however_its_canary_looks, an_older_file_put_back_by_somebody_is_not_taken_for_read,
          what_a_dead_one_left_is_not_taken_for_read, the_first_file_is_taken_back_when_the_fabric_stays_open,
          a_canary_that_the_operator_uses_is_said_before_anything_is_written,
