@@ -64,7 +64,8 @@ class Writer:
                          "ALL_SWITCHES_", "0x%x:" % n)
 
     def level(self):
-        return self.pick("full", "limited", "both", "full", "limited", "f", "l", "b", "", "FULL", "xyz", "fullx", "li m")
+        return self.pick("full", "limited", "both", "full", "limited", "f", "l", "b", "", "FULL", "xyz", "fullx", "li m", "full\0",
+                         "full\r")
 
     def port(self):
         if self.chance(3):
@@ -87,7 +88,8 @@ class Writer:
 
     def flag(self):
         return self.pick("ipoib", "ipoib", "defmember=full", "defmember=limited", "defmember=both", "defmember=", "defmember",
-                         "defmember=x", "d=full", "def=f", "mtu=4", "rate=3", "sl=0", "scope=2", "Q_Key=0x1b", "i", "m",
+                         "defmember=full,defmember=limited", "defmember=full,defmember=x", "defmember=full,defmember",
+                         "defmember=l", "defmember=x", "d=full", "def=f", "mtu=4", "rate=3", "sl=0", "scope=2", "Q_Key=0x1b", "i", "m",
                          "unknown", "unknown=3", "", " ipoib ", "mtu=x", "TClass=1", "FlowLabel=2", "defmember = full")
 
     def name(self):
@@ -96,7 +98,7 @@ class Writer:
 
     def head(self):
         if self.chance(4):
-            text = self.pick("Default", "Defaul", "p", "0x5", "17", "8", "09", "0xfx", "tenant", "")
+            text = self.pick("Default", "Defaul", "p", "0x5", "17", "8", "09", "0xfx", "tenant", "", "5=0x5", "0x2c90300000021=0x5")
         else:
             text = self.name() + self.blank() + "=" + self.blank() + (self.odd_pkey() if self.chance(4) else self.pkey())
         for _ in range(self.pick(0, 0, 1, 1, 2, 3)):
@@ -131,7 +133,7 @@ class Writer:
         for _ in range(self.pick(0, 1, 1, 2, 3, 4)):
             text += self.definition()
         data = text.encode()
-        if self.chance(12):
+        if self.chance(15):
             data = self.stretched(data)
         if self.chance(15):
             data = self.damaged(data)
@@ -141,7 +143,7 @@ class Writer:
         """One line as long as OpenSM reads at once, or a byte more or less."""
         lines = data.split(b"\n")
         at = self.random.randrange(len(lines))
-        missing = self.pick(4092, 4093, 4094, 4095, 4096, 5000) - len(lines[at]) - 1  # its line feed counts
+        missing = self.pick(4094, 4095, 4095, 4095, 4096, 5000) - len(lines[at]) - 1  # its line feed counts
         lines[at] += self.pick(b" " * missing, b"#" + b"x" * (missing - 1), b"#" + b" " * (missing - 2) + b",")
         return b"\n".join(lines)
 
