@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The manifests of deploy/ ask for what they say they ask for.  Usage: test_manifests.py SOURCE-FOLDER"""
 
+import json
 import os
 import re
 import sys
@@ -97,6 +98,47 @@ class Manifests(unittest.TestCase):
         kinds = {kind for volume in pod["volumes"] for kind in volume if kind != "name"}
         self.assertEqual(set(constraints["volumes"]), kinds)
         self.assertEqual([k for k in constraints if k.startswith("allow") and constraints[k]], ["allowHostDirVolumePlugin"])
+
+
+class Operator(unittest.TestCase):
+    """deploy/operator: what may be asked is what the API's document names, and no right is wider than that."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.objects = manifests.build(os.path.join(ROOT, "deploy/operator"))
+        with open(os.path.join(ROOT, "ufmsync/openapi.json")) as f:
+            cls.paths = json.load(f)["paths"]
+
+    def rules(self, kind, name):
+        found, = [o["rules"] for o in self.objects if (o["kind"], o["metadata"]["name"]) == (kind, name)]
+        return found
+
+    def asked(self, method):
+        return sorted(re.sub(r"\{\w+\}", "*", path) for path, methods in self.paths.items() if method in methods)
+
+    def test_the_accounts_may_ask_what_there_is(self):
+        for name, method in (("ufmsync-reader", "get"), ("ufmsync-operator", "post")):
+            rule, = self.rules("ClusterRole", name)
+            self.assertEqual((sorted(rule["nonResourceURLs"]), rule["verbs"]), (self.asked(method), [method]))
+
+    def test_people_may_use_just_the_accounts_and_the_proxy_of_one_service(self):
+        for role, accounts, verbs in (("ufmsyncctl", ["ufmsync-reader"], ["get"]),
+                                      ("ufmsyncctl-operate", ["ufmsync-reader", "ufmsync-operator"], ["get", "create"])):
+            self.assertEqual(self.rules("Role", role), [
+                {"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": accounts, "verbs": ["create"]},
+                {"apiGroups": [""], "resources": ["services/proxy"], "resourceNames": ["https:ufmsync:8443"],
+                 "verbs": verbs}])
+
+    def test_what_is_named_is_there_and_no_pod_runs_as_them(self):
+        accounts = {o["metadata"]["name"]: o for o in self.objects if o["kind"] == "ServiceAccount"}
+        self.assertEqual(set(accounts), {"ufmsync-reader", "ufmsync-operator"})
+        for account in accounts.values():
+            self.assertIs(account["automountServiceAccountToken"], False)
+        roles = {o["metadata"]["name"] for o in self.objects if o["kind"] == "ClusterRole"}
+        for o in self.objects:
+            if o["kind"] == "ClusterRoleBinding":
+                self.assertIn(o["roleRef"]["name"], roles)
+                self.assertLessEqual({s["name"] for s in o["subjects"]}, set(accounts))
 
 
 class OpenSM(unittest.TestCase):

@@ -1,12 +1,17 @@
 """ufmsyncctl as an operator runs it: words in, exit code and both outputs out."""
+import copy
 import os
 import re
 import subprocess
+import sys
 import threading
 
 import objects
 from scenario import Skip
 from servers import SERVER_NAME, free_port
+from world import CORE
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 SECRETS = ("UFMSYNC_RECORD_KEY",)
 SERVICE_ONLY = ("UFMSYNC_LISTEN", "UFMSYNC_TLS_CERT", "UFMSYNC_TLS_KEY", "UFMSYNC_HEALTH_LISTEN", "POD_UID", "K8S_NODE",
@@ -57,32 +62,54 @@ def direct(world, **more):
     return Tool(world, ["--direct"], **settings)
 
 
+sys.path.append(os.path.join(ROOT, "tests/deploy"))
+
+import manifests  # noqa: E402
+
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ACCOUNTS = {"ufmsync-reader": ["get"], "ufmsync-operator": ["get", "post"]}
+
+
+def apply(world, o):
+    """An object of deploy/operator, or like those, in the service's namespace; the cluster's own get names of their own."""
+    namespace, o = world.ns("ufmsync"), copy.deepcopy(o)
+    if o["kind"].startswith("Cluster"):
+        o["metadata"]["name"] += "-" + world.tag
+        if "roleRef" in o:
+            o["roleRef"]["name"] += "-" + world.tag
+    else:
+        o["metadata"]["namespace"] = namespace
+    for subject in o.get("subjects", []):
+        subject["namespace"] = namespace
+    group = CORE if o["apiVersion"] == "v1" else RBAC
+    where = "" if o["kind"].startswith("Cluster") else "/namespaces/" + namespace
+    world.client.call("POST", "%s%s/%ss" % (group, where, o["kind"].lower()), o)
+
+
+def rights(account):
+    """What deploy/operator lets this account do at the service: [{"verb", "path"}]."""
+    found = manifests.build(os.path.join(ROOT, "deploy/operator"))
+    roles = {o["metadata"]["name"]: o["rules"] for o in found if o["kind"] == "ClusterRole"}
+    bound = [roles[o["roleRef"]["name"]] for o in found if o["kind"] == "ClusterRoleBinding"
+             and account in (subject["name"] for subject in o["subjects"])]
+    return [{"verb": verb, "path": path} for rules in bound for rule in rules for verb in rule["verbs"]
+            for path in rule["nonResourceURLs"]]
 
 
 def make_accounts(world):
-    """The service accounts that the tool asks as, once a scenario, and what they may."""
+    """The service accounts that the tool asks as, once a scenario, and what they may: deploy/operator."""
     namespace = world.ns("ufmsync")
     if namespace in getattr(world, "accounts_of_tool", ()):
         return
     world.accounts_of_tool = {namespace}
-    for account, verbs in ACCOUNTS.items():
-        world.client.call("POST", "/api/v1/namespaces/%s/serviceaccounts" % namespace,
-                          {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
-        if world.kube.kind == "mock":
+    for o in manifests.build(os.path.join(ROOT, "deploy/operator")):
+        if world.kube.kind == "real" or o["kind"] == "ServiceAccount":
+            apply(world, o)
+    if world.kube.kind == "mock":
+        for account in ("ufmsync-reader", "ufmsync-operator"):
             # What its tokens may, whichever is issued: this one is nobody's.
             world.access.identities.append({
                 "token": "unused-%s-%s" % (account, world.tag), "user": "system:serviceaccount:%s:%s" % (namespace, account),
-                "audiences": [], "access": [{"verb": verb, "path": "/v1/*"} for verb in verbs]})
-            continue
-        role = {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": "%s-%s" % (account, world.tag)}
-        world.client.call("POST", RBAC + "/clusterroles", {"metadata": {"name": role["name"]}, "rules": [
-            {"nonResourceURLs": ["/v1/*"], "verbs": verbs}]})
-        world.client.call("POST", RBAC + "/clusterrolebindings", {
-            "metadata": {"name": role["name"]}, "roleRef": role,
-            "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": namespace}]})
-    if world.kube.kind == "mock":
+                "audiences": [], "access": rights(account)})
         world.kube.control.call("PUT", "/control/identities", world.access.identities)
 
 

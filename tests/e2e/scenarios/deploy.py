@@ -141,7 +141,7 @@ def as_of_1_20(o):
 @scenario("real")
 def manifests_are_valid_to_a_real_api_server(world):
     namespace = world.ns("node")
-    folders = ["node"] + ["node-variants/" + name for name in os.listdir(os.path.join(ROOT, "deploy/node-variants"))] + \
+    folders = ["node", "operator"] + ["node-variants/" + name for name in os.listdir(os.path.join(ROOT, "deploy/node-variants"))] + \
         ["opensm/" + name for name in os.listdir(os.path.join(ROOT, "deploy/opensm")) if "." not in name]
     for folder in folders:
         for o in manifests.build(os.path.join(ROOT, "deploy", folder)):
