@@ -251,6 +251,26 @@ static int check_entry(const struct partitions_definition *definition, const str
 		definition->pkey);
 }
 
+/* Our PKeys are defined by our part alone; else the last entry of a port wins, and what our part says need not be so. */
+static int check_alone(const char *text, size_t len, const struct block *block, const struct partitions *found,
+		       struct error *err)
+{
+	struct partitions *foreign;
+	enum partitions_refusal why;
+	size_t foreign_len = len;
+	__attribute__((cleanup(mem_freep))) char *foreign_text = without_block(text, &foreign_len, block);
+
+	if (partitions_parse(&foreign, foreign_text, foreign_len, &why, err) < 0)
+		return why == PARTITIONS_EMPTY ? 0 : -1;
+	struct partitions_ours *ours = mem_array(found->n, sizeof *ours);
+	for (size_t i = 0; i < found->n; i++)
+		ours[i].pkey.v = found->definitions[i].pkey;
+	int result = check_claims(foreign, ours, found->n, err);
+	free(ours);
+	partitions_free(foreign);
+	return result;
+}
+
 int partitions_each_of_ours(const char *text, size_t len,
 			    void (*each)(void *aux, struct pkey pkey, const struct member *member), void *aux,
 			    struct error *err)
@@ -266,6 +286,7 @@ int partitions_each_of_ours(const char *text, size_t len,
 		return 0;
 	if (partitions_parse(&ours, text + block.at, block.end - block.at, &why, err) < 0)
 		return why == PARTITIONS_EMPTY ? 0 : error_wrap(err, "our part");
+	result = check_alone(text, len, &block, ours, err);
 	for (size_t i = 0; i < ours->n && result == 0; i++)
 		for (size_t j = 0; j < ours->definitions[i].n && result == 0; j++)
 			result = check_entry(&ours->definitions[i], &ours->definitions[i].entries[j], err);

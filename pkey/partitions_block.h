@@ -30,7 +30,7 @@ int partitions_replace(struct buf *out, const char *text, size_t len, const stru
 		       struct error *err);
 
 /* What our part says now: each member, in the order of the file.  ERROR_INVALID when the markers or our part are
- * damaged.  A file without our part has no members. */
+ * damaged, or when one of its PKeys is defined outside of it too.  A file without our part has no members. */
 int partitions_each_of_ours(const char *text, size_t len,
 			    void (*each)(void *aux, struct pkey pkey, const struct member *member), void *aux,
 			    struct error *err);

@@ -202,6 +202,18 @@ static void test_our_members_are_read_back(void **state)
 	assert_string_equal(said, "");
 }
 
+/* The last entry of a port wins: what our part says of it need not be so. */
+static void test_a_pkey_that_the_operator_defines_too_gives_no_members(void **state)
+{
+	struct error err = { 0 };
+	(void)state;
+	assert_int_equal(read_ours(DEFAULT BLOCK "mine=0x8005 : 0x11=limited ;\n", &err), -1);
+	assert_non_null(strstr(err.text, "line 7: PKey 0x0005 is defined here"));
+	assert_int_equal(read_ours("mine=0x5 : 0x11=limited ;\n" DEFAULT BLOCK, &err), -1);
+	assert_int_equal(read_ours(DEFAULT BLOCK "mine=0x6 : 0x11=limited ;\n", &err), 0);
+	assert_int_equal(read_ours(DEFAULT BEGIN END "mine=0x5 : 0x11=limited ;\n", &err), 0);
+}
+
 static void test_a_part_of_ours_that_somebody_changed_gives_no_members(void **state)
 {
 	struct error err;
@@ -236,6 +248,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_what_is_no_marker_is_a_comment, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_file_that_would_be_too_large_is_not_written, set_up, tear_down),
 		cmocka_unit_test(test_our_members_are_read_back),
+		cmocka_unit_test(test_a_pkey_that_the_operator_defines_too_gives_no_members),
 		cmocka_unit_test(test_a_part_of_ours_that_somebody_changed_gives_no_members),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
