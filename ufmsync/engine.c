@@ -284,7 +284,7 @@ void engine_view_of(const struct engine *e, struct attachment_view *view, const 
 		.index = a->index,
 		.state = (enum attachment_state)a->state,
 		.has_guid = a->has_guid,
-		.recorded = a->recorded || a->by_record,
+		.recorded = a->recorded || a->by_record || (a->published && a->pod->record_content),
 		.attachable = is_attachable(e, a),
 		.since = e->observing ? -1 : a->since,
 		.blocked_reason = a->blocked_reason,

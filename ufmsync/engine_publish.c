@@ -98,6 +98,8 @@ static void mark_published(struct engine *e, struct engine_pod *p, bool patched)
 		a->in_patch = a->perhaps = false;
 		if (!done && !(a->published && is_writable(e, a)))
 			continue;
+		if (!a->published)
+			engine_pod_tell(e, p);
 		a->published = a->used = true;
 		engine_attachment_settle(e, a);
 	}
@@ -283,6 +285,7 @@ static void patched(struct engine *e, struct engine_pod *p)
 	if (p->sent_text) {
 		p->record_text = p->sent_text;
 		p->record_content = p->written = p->sent_content;
+		engine_pod_tell(e, p);
 	}
 	p->stands = true;
 	p->said_refused = false;
