@@ -85,11 +85,9 @@ static int ask_members(struct diff *diff, struct error *err)
 static int ask(struct diff *diff, const struct pkey *only, struct error *err)
 {
 	const struct reach_list attachments = { on_page, on_attachment, diff }, pkeys = { on_page, on_pkey, diff };
-	char text[PKEY_TEXT_MAX];
-	__attribute__((cleanup(mem_freep))) char *path =
-		reach_path("/v1/attachments", "pkey", only ? pkey_format_wire(text, *only) : NULL, NULL);
 
-	if (reach_each(diff->ctl->reach, path, &attachments, err) < 0)
+	/* All of them, also for one PKey: who is in it wrongly wants another. */
+	if (reach_each(diff->ctl->reach, "/v1/attachments", &attachments, err) < 0)
 		return -1;
 	if (only) {
 		diff->pkeys = mem_array(1, sizeof *diff->pkeys);

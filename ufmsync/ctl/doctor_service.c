@@ -220,7 +220,8 @@ static void look_at_pods(struct doctor *doctor, struct reach *reach)
 	if (reach_each(reach, "/v1/attachments", &pages, &err) < 0) {
 		doctor_say(doctor, DOCTOR_FAILURE, "attachments", "%s", err.text);
 	} else {
-		say_records(doctor, &census);
+		if (reach == doctor->reach) /* else annotations count as well */
+			say_records(doctor, &census);
 		say_budget(doctor, &census);
 	}
 	for (size_t i = 0; i < census.n; i++)
