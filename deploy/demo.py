@@ -16,6 +16,7 @@ import objects  # noqa: E402
 from multus import Sandbox  # noqa: E402
 from node import Access, Node  # noqa: E402
 from servers import Client, Daemon, MockKube, MockUfm, eventually, free_port  # noqa: E402
+from tool import proxy  # noqa: E402
 
 CORE, NADS = "/api/v1", "/apis/k8s.cni.cncf.io/v1"
 RDMA = {"spidernet.io/mellanoxibsriov": 1}
@@ -80,6 +81,13 @@ class Demo:
 
     def get_pod(self, name, ns):
         return self.get(ns, name)
+
+    def pod_exists(self, name, ns):
+        return self.client.raw("GET", "%s/namespaces/%s/pods/%s" % (CORE, ns, name))[0] == 200
+
+    def set_status(self, name, status, ns):
+        self.client.call("PATCH", "%s/namespaces/%s/pods/%s/status" % (CORE, ns, name), {"status": status},
+                         "application/merge-patch+json")
 
     def get(self, namespace, name):
         return self.kube.client.call("GET", "%s/namespaces/%s/pods/%s" % (CORE, namespace, name))
@@ -202,7 +210,34 @@ def run(demo):
     stats = demo.ufm.stats()
     say("  %d writes for %d GUIDs, never two at once (%d overlapped)" % (
         stats["writes"], stats["guids_per_write"]["guids"], stats["overlapping_writes"]))
+    operate(demo, pods)
     return pods
+
+
+def ask(demo, *words):
+    """What the operator's tool says, as it is run by hand."""
+    result = demo.tool.run(*words)
+    say("\n  $ ufmsyncctl " + " ".join(words))
+    for line in (result.out + result.err).splitlines():
+        say(("  " + line).rstrip())
+    if result.code:
+        say("  (exit code %d)" % result.code)
+
+
+def operate(demo, pods):
+    say("\nThe operator's tool, ufmsyncctl or kubectl ufmsync, asks the service through the API server, with rights from\n"
+        "deploy/operator. One more pod was created, whose network does not exist:")
+    pods.append(("tenant-b", "waits"))
+    demo.pod("tenant-b", "waits", node="10-20-1-20", networks="later")
+    demo.tool = proxy(demo, demo.daemon)
+    eventually("the service knows it", lambda: "waits" in demo.tool.run("pods", "-n", "tenant-b").out)
+    ask(demo, "pods", "-A")
+    ask(demo, "audit")
+    ask(demo, "pkeys")
+    ask(demo, "pkey", "0x5")
+    ask(demo, "guid", "02:00:00:00:00:ab:cd:ef")
+    ask(demo, "pod", "tenant-b/waits")
+    ask(demo, "diff")
 
 
 def attach(demo, pods):
@@ -235,11 +270,18 @@ def take_down(demo, pods):
     demo.show_ufm()
     say("  empty %d ms after the first deletion; the GUIDs rest for 60 s before anybody gets them again" % (
         (time.monotonic() - begin) * 1000))
+    say("and the tool says:")
+    ask(demo, "audit")
+    ask(demo, "pkeys")
+    ask(demo, "pods", "-A")
+    ask(demo, "pool")
+    ask(demo, "diff")
 
 
 def keep(demo):
     say("\nIt goes on running. To look around:")
     say("  kubectl --kubeconfig %s get pods -A -o yaml" % demo.kube.kubeconfig)
+    say("  build/bin/ufmsyncctl --kubeconfig %s --service-namespace ufmsync status" % demo.kube.kubeconfig)
     say("  curl -s http://127.0.0.1:%d/metrics" % demo.daemon.health)
     say("  curl -sk -u %s:%s 'https://127.0.0.1:%d/ufmRest/resources/pkeys?guids_data=true'" % (
         demo.ufm.USER, demo.ufm.PASSWORD, demo.ufm.port))

@@ -17,6 +17,8 @@ import time
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SAYS = {
     "ufm": [r"tenant-a/own-guid .* 02:00:00:00:00:ab:cd:ef", r"UFM is empty|no partition but the management partition",
+            r"ufmsyncctl guid 02:00:00:00:00:ab:cd:ef\n(?s:.*)pod tenant-a/own-guid",
+            r"waits for NetworkAttachmentDefinition tenant-b/later", r"0 differences, 9 right(?s:.*)no PKey is in use",
             r"Everything is stopped\."],
     "opensm": [r"\| storage=0x7000,ipoib : ALL=full ;", r"\| # BEGIN ufmsync", r"\| 0x0002c90300000031=full",
                r"host 3 .* 0x8005\n", r"host 5 .* 0x8006\n", r"The pods are deleted:(?s:.*)host 3 .* 0x7fff 0xf000\n",
