@@ -191,7 +191,7 @@ static void on_turn(struct loop_timer *timer)
 	do {
 		if (!call->step(call))
 			return;
-	} while (loop_turn_ns(loop) < API_SLICE_NS);
+	} while (loop_turn_ns(loop) < call->api->slice_ns);
 	loop_timer_at(timer, loop_now_ms());
 }
 
@@ -304,7 +304,7 @@ static void on_rubbish(struct loop_timer *timer)
 		size_t n;
 
 		while ((n = json_array_size(rubbish->items)) > 0) {
-			if (n % 16 == 0 && loop_turn_ns(api->loop) >= API_SLICE_NS) {
+			if (n % 16 == 0 && loop_turn_ns(api->loop) >= api->slice_ns) {
 				json_array_remove(rubbish->items, n - 1);
 				loop_timer_at(timer, loop_now_ms());
 				return;
@@ -467,6 +467,7 @@ struct api *api_new(struct loop *loop, const struct api_world *world)
 
 	api->loop = loop;
 	api->world = *world;
+	api->slice_ns = API_SLICE_NS;
 	chain_init(&api->calls);
 	chain_init(&api->rubbish);
 	chain_init(&api->lists);

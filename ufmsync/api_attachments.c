@@ -29,7 +29,7 @@ struct walk {
 	uint64_t taken; /* of these, looked at: on this page, or none of those wanted */
 	struct place places[PLACES];
 	unsigned n_places;
-	uint64_t turn; /* in which the last place was remembered */
+	uint64_t turn; /* in which the last place was remembered: one that was still known then */
 };
 
 /* --- one attachment --- */
@@ -140,16 +140,15 @@ static void on_attachment(void *aux, const struct attachment_view *view)
 	walk->taken = walk->seen;
 }
 
-static void remember_place(struct walk *walk)
+static void remember_place(struct walk *walk, size_t n_items)
 {
 	if (walk->n_places == PLACES) {
 		free(walk->places[0].after);
 		memmove(&walk->places[0], &walk->places[1], (PLACES - 1) * sizeof walk->places[0]);
 		walk->n_places--;
 	}
-	walk->places[walk->n_places++] = (struct place){ .after = mem_dup(walk->after),
-							 .n_items = json_array_size(walk->call.items),
-							 .skip = walk->skip };
+	walk->places[walk->n_places++] =
+		(struct place){ .after = mem_dup(walk->after), .n_items = n_items, .skip = walk->skip };
 }
 
 /* To where a turn before began, if that is known; false: nowhere. */
@@ -181,9 +180,7 @@ static bool walk_step(struct api_call *call)
 	struct engine *engine = api_engine(call->api);
 	bool known;
 
-	if (walk->turn != call->turns)
-		remember_place(walk);
-	walk->turn = call->turns;
+	size_t n_items = json_array_size(call->items);
 	walk->seen = 0;
 	walk->taken = walk->skip;
 	const char *next = engine_each_page(engine, walk->after, 1, &known, on_attachment, walk);
@@ -194,6 +191,9 @@ static bool walk_step(struct api_call *call)
 			      "the pod at which this page begins has gone; start again without continue");
 		return false;
 	}
+	if (walk->turn != call->turns)
+		remember_place(walk, n_items);
+	walk->turn = call->turns;
 	if (walk->taken < walk->seen) {
 		full(walk);
 		return false;

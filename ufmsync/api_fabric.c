@@ -161,7 +161,7 @@ static void on_count(struct loop_timer *timer)
 			snapshot_ready(snapshot);
 			return;
 		}
-	} while (loop_turn_ns(loop) < API_SLICE_NS);
+	} while (loop_turn_ns(loop) < snapshot->api->slice_ns);
 	loop_timer_at(timer, loop_now_ms());
 }
 

@@ -7,7 +7,7 @@
 #include "ufmsync/api.h"
 
 enum { API_LIMIT = 500, API_LIMIT_MAX = 5000, API_REMOVE_MAX = 500, API_CALLS_MAX = 256 };
-enum { API_SLICE_NS = 800 * 1000 }; /* of a turn of the loop; what others did in it counts */
+enum { API_SLICE_NS = 800 * 1000 };
 
 enum api_key {
 	API_KEY_LIMIT,
@@ -23,6 +23,7 @@ enum api_key {
 struct api {
 	struct loop *loop;
 	struct api_world world;
+	int64_t slice_ns; /* of a turn of the loop; what others did in it counts.  Tests take less */
 	struct chain calls;
 	unsigned n_calls;
 	uint64_t listings; /* the number that a listing got last */
