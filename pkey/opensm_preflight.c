@@ -228,9 +228,9 @@ static void check_fabric(struct opensm_desk *desk, const struct fabric_port *por
 		check_own_membership(desk, port, table);
 	}
 	free(table);
-	check_key(desk);
-	check_managers(desk);
-	check_enforcement(desk);
+	void (*const checks[])(struct opensm_desk * desk) = { check_key, check_managers, check_enforcement };
+	for (size_t i = 0; i < array_length(checks) && !desk->stopping; i++)
+		checks[i](desk); /* each may wait for an answer that does not come */
 }
 
 static void check_port(struct opensm_desk *desk, const struct fabric_port *port)

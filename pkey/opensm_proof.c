@@ -13,6 +13,8 @@ enum {
 	SETTLE_MS = 2000,
 	/* A port without any partition may only have lost its link for a moment. */
 	OPEN_FOR_SURE_MS = 300,
+	IDLE_MS = 900,
+	IDLE_SENDS = 2, /* the answer to us is one */
 	DEFAULT_FULL = 0xffff,
 };
 
@@ -85,6 +87,31 @@ static int look(struct opensm_desk *desk, enum opensm_proof *proof, struct error
 	return 0;
 }
 
+/* It answers, and does nothing else: no sweep is under way that may still read the file.  It counts the datagrams that it
+ * sends; a sweep takes many. */
+static bool is_idle(struct opensm_desk *desk)
+{
+	struct mad_sm_info before = opensm_reader(desk);
+
+	if (!before.guid.v)
+		return false;
+	pause_ms(IDLE_MS);
+	struct mad_sm_info now = opensm_reader(desk);
+	return now.guid.v == before.guid.v && now.activity - before.activity <= IDLE_SENDS;
+}
+
+/* Nothing has come of it in time: is that an answer? */
+static enum opensm_proof last_look(struct opensm_desk *desk)
+{
+	bool idle = is_idle(desk);
+	enum opensm_proof proof;
+	struct error ignored;
+
+	if (look(desk, &proof, &ignored) < 0 || (proof == PROOF_REFUSED && !idle))
+		return PROOF_NONE;
+	return proof;
+}
+
 int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t wait_ms, enum opensm_proof *proof,
 		 struct error *err)
 {
@@ -123,10 +150,9 @@ int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 			return 0;
 		pause_ms(LOOK_MS);
 	} while (opensm_now_ms() < end && !desk->stopping);
-	if (open_since && !desk->stopping && opensm_reader(desk).guid.v) {
-		*proof = PROOF_REFUSED;
+	*proof = open_since && !desk->stopping ? last_look(desk) : PROOF_NONE;
+	if (*proof != PROOF_NONE)
 		return 0;
-	}
 	if (blind)
 		return error_wrap(err, "OpenSM was told to read %s; whether it did cannot be seen", desk->options.file);
 	return error_set(err, ERROR_RETRY,

@@ -10,7 +10,8 @@
 enum opensm_proof { PROOF_NONE, PROOF_READ, PROOF_REFUSED };
 
 /* Reloads until the proof is there, or for `wait_ms`.  `had_canary`: the file before had one too, so that a port without
- * any means refusal; else only one that is still without any at the end, while a subnet manager answers.  `log`: how long OpenSM's log was before the file was there. */
+ * any means refusal; else only one that is still without any at the end, while a subnet manager answers that is not
+ * sweeping any more.  `log`: how long OpenSM's log was before the file was there. */
 int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t wait_ms, enum opensm_proof *proof,
 		 struct error *err);
 /* The canary of the file shows in our port, at the latest now. */

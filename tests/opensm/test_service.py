@@ -28,7 +28,7 @@ from world import RECORD_KEY  # noqa: E402
 SECRETS = (MockKube.TOKEN, RECORD_KEY.rstrip("="), OpensmWorld.SM_KEY.replace("0x", ""))
 
 # Of tests/e2e: those that do not speak of UFM, in the modules that are about pods and their partitions.
-MODULES = ("annotations", "apiserver", "attach", "drop_in", "guids", "networks", "orphans", "pods", "restarts")
+MODULES = ("annotations", "apiserver", "attach", "drop_in", "faults", "guids", "networks", "orphans", "pods", "restarts")
 OF_UFM = re.compile(r"world\.ufm\.(?!add\b|forget\b)|MockUfm|\bUFM_(?!PKEY_RANGE|TIMEOUT)")
 NOT_HERE = {
     "annotations.limited_partition_is_joined_besides": "UFM's index 0",
@@ -43,7 +43,7 @@ def of_the_main_suite():
     for name, function, kinds in scenario.SCENARIOS:
         source = inspect.getsource(function)
         if "mock" in kinds and not OF_UFM.search(source) and "index0" not in source and \
-                name not in NOT_HERE:
+                name not in NOT_HERE and not name.startswith(("faults.ufm_", "faults.database_")):
             yield name, function
 
 
