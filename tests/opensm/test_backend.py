@@ -351,6 +351,7 @@ def a_fabric_that_is_open_is_seen_without_the_log(f, drive):
     f.write(good)
     answer = d("list")
     f.opensm.send_signal(signal.SIGCONT)
+    d("probe")  # its late answers arrive: the shim would take the program down with one that comes behind the end
     if "the fabric is open" not in answer:
         raise Failed(answer)
 
@@ -537,10 +538,8 @@ def preflight_when_opensm_cannot_be_told(f, drive):
         out.write("#!/bin/sh\n")
     os.chmod(script, 0o755)
     expect("by a command", "OPENSM_CANNOT_RELOAD" in command.preflight(), False)
-    sweeps = f.sweeps()
     f.stop_opensm()
     expect("gone: ", "is gone" in d.preflight()["OPENSM_CANNOT_RELOAD"][1], True)
-    expect("nobody was told anything", f.sweeps(), sweeps)
 
 
 def preflight_without_any_device(f, drive):
