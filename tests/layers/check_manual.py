@@ -70,14 +70,16 @@ def check_service(programs, folder):
     return problems + not_there(settings, flags | {"--direct"}), len(names)
 
 
-def check_tool(programs, folder):
-    page, found = Page(folder, "ufmsyncctl.1"), 0
+def check_tool(root, programs, folder):
+    page, found, readme = Page(folder, "ufmsyncctl.1"), 0, read(root, "README.md").partition("\n## The operator's tool\n")[2]
     shown = says(programs, "ufmsyncctl", "--help")
     commands = re.findall(r"^  ([a-z]+) ", shown.partition("Commands:\n")[2].partition("\n\n")[0], re.M)
     codes = re.findall(r"\b(\d+) ", shown.partition("Exit codes:")[2])
     known = set(FLAG.findall(shown))
     table = [line.split()[0] for line in page.section("COMMANDS")]
     problems = ["%s lacks the command %s" % (page.name, command) for command in commands if command not in table]
+    problems += ["README lacks the command " + command for command in commands
+                 if not re.search(r"^\| .*`%s[ `].* \|" % command, readme, re.M)]
     problems += page.lacks(sorted(known))
     problems += ["%s lacks the exit code %s" % (page.name, code) for code in codes if code not in page.section("EXIT STATUS")]
     for command in commands:
@@ -139,7 +141,7 @@ def check_rendering(folder, pages):
 def main():
     root, programs, folder = sys.argv[1:4]
     problems, counts = [], []
-    for found, count in (check_service(programs, folder), check_tool(programs, folder), check_plugin(root, programs, folder),
+    for found, count in (check_service(programs, folder), check_tool(root, programs, folder), check_plugin(root, programs, folder),
                          check_installer(programs, folder)):
         problems += found
         counts.append(count)
