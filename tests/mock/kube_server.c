@@ -365,8 +365,8 @@ static void serve_other(struct mkube_call *call)
 static void route_proxy(struct mkube_call *call)
 {
 	call->route = (struct mkube_route){ .kind = MKUBE_SERVICES, .sub = "proxy" };
-	strcpy(call->route.namespace, call->proxy.namespace);
-	strcpy(call->route.name, call->proxy.id);
+	memcpy(call->route.namespace, call->proxy.namespace, sizeof call->route.namespace);
+	memcpy(call->route.name, call->proxy.id, sizeof call->route.name);
 	call->routed = true;
 }
 

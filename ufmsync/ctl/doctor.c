@@ -66,7 +66,9 @@ const char *doctor_names_text(struct doctor_names *names)
 static void print_table(struct ctl *ctl, const struct doctor *doctor)
 {
 	static const struct table_column columns[COLUMNS] = {
-		[STATE] = { "STATE" }, [CHECK] = { "CHECK", .key = true }, [TEXT] = { "WHAT WAS FOUND, AND WHAT TO DO" }
+		[STATE] = { .title = "STATE" },
+		[CHECK] = { .title = "CHECK", .key = true },
+		[TEXT] = { .title = "WHAT WAS FOUND, AND WHAT TO DO" },
 	};
 	static const enum table_colour colours[] = { TABLE_GOOD, TABLE_WARNING, TABLE_BAD };
 	struct table *table = table_new(columns, COLUMNS);

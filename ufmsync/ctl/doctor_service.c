@@ -138,8 +138,9 @@ static struct node *node_of(struct census *census, const char *name)
 	for (struct hash_node *at = hash_first(&census->nodes, hash); at; at = hash_next(at))
 		if (strcmp(container_of(at, struct node, node)->name, name) == 0)
 			return container_of(at, struct node, node);
-	struct node *node = mem_alloc(sizeof *node + strlen(name) + 1);
-	strcpy(node->name, name);
+	size_t size = strlen(name) + 1;
+	struct node *node = mem_alloc(sizeof *node + size);
+	memcpy(node->name, name, size);
 	node->n = 1; /* the default partition */
 	hash_add(&census->nodes, &node->node, hash);
 	census->all = mem_resize(census->all, census->n + 1, sizeof(struct node *));

@@ -165,7 +165,7 @@ static const struct moment **sorted(const struct history *history)
 static void time_text(char out[TIME_TEXT], int64_t ms)
 {
 	json_micro_time(out, ms);
-	strcpy(out + strlen("2026-01-02T03:04:05"), "Z");
+	memcpy(out + strlen("2026-01-02T03:04:05"), "Z", 2);
 }
 
 void history_print(const struct history *history, struct ctl *ctl)
