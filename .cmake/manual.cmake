@@ -27,3 +27,6 @@ foreach(source
 	list(APPEND UFMSYNC_MANUAL_PAGES ${page})
 endforeach()
 add_custom_target(manual ALL DEPENDS ${UFMSYNC_MANUAL_PAGES})
+# kubectl's users look for the tool under its other name.
+file(WRITE ${CMAKE_BINARY_DIR}/manual/links/kubectl-ufmsync.1 ".so man1/ufmsyncctl.1\n")
+install(FILES ${CMAKE_BINARY_DIR}/manual/links/kubectl-ufmsync.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)

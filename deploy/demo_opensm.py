@@ -14,9 +14,11 @@ for folder in ("tests/e2e", "tests/opensm"):
     sys.path.insert(0, os.path.join(root, folder))
 
 import objects  # noqa: E402
-from demo import Demo, in_a_group_of_its_own, say, table  # noqa: E402
+from demo import Demo, ask, in_a_group_of_its_own, say, table  # noqa: E402
 from fabric import Fabric, guid_of_host  # noqa: E402
+from node import Access  # noqa: E402
 from servers import Daemon, MockKube, eventually, free_port  # noqa: E402
+from tool import proxy  # noqa: E402
 
 HOSTS, OURS = 6, 2  # ufmsyncd has the port of host 2, OpenSM that of host 1
 PARTITIONS = """# of the operator
@@ -35,13 +37,14 @@ class OpensmDemo(Demo):
     def __init__(self, binaries):  # not Demo's own: there is no UFM
         self.folder = tempfile.mkdtemp(prefix="ufmsync-demo-")
         self.binaries, self.daemons_started, self.created, self.published = binaries, 0, {}, {}
+        self.secrets, self.tag = [], "demo"
         self.fabric = self.kube = self.daemon = None
 
     def start(self):
         self.fabric = Fabric(HOSTS, partitions=PARTITIONS)
         self.kube = MockKube(self.binaries, self.folder)
-        self.client = self.kube.client
-        for namespace in ("tenant-a", "tenant-b"):
+        self.client, certificate = self.kube.client, self.kube.service_certificate()
+        for namespace in ("tenant-a", "tenant-b", "ufmsync"):
             self.create("/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
         # The simulated port is used through a library that keeps files in the folder where its program runs.
         self.wrapper = ["env", "-C", os.path.join(self.fabric.folder, "clients")]
@@ -52,7 +55,9 @@ class OpensmDemo(Demo):
             "OPENSM_RELOAD": self.fabric.pidfile_way(), "OPENSM_LOG": self.fabric.log, "KUBECONFIG": self.kube.kubeconfig,
             "GUID_POOL_RANGE_START": "00:02:c9:03:00:00:00:00", "GUID_POOL_RANGE_END": "00:02:c9:03:00:00:ff:ff",
             "UFM_PKEY_RANGE": "0x1-0x6fff", "UFMSYNC_RECORD_KEY": "ZGVtb25zdHJhdGlvbiBrZXkgb2YgMzIgYnl0ZXMgb3IgbW9yZQ==",
-            "K8S_NODE": "10-20-1-10", "POD_UID": "demo", "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port()})
+            "K8S_NODE": "10-20-1-10", "POD_UID": "demo", "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port(),
+            "UFMSYNC_LISTEN": "127.0.0.1:%d" % free_port(), "UFMSYNC_TLS_CERT": certificate.cert,
+            "UFMSYNC_TLS_KEY": certificate.key, "POD_NAMESPACE": "ufmsync"})
         self.daemon = Daemon(self, settings)
         self.daemon.wait_listed()
         threading.Thread(target=self.watch_times, daemon=True).start()
@@ -119,6 +124,13 @@ def run(demo):
     demo.show_file()
     say("\nThe ports (0x7ffc or 0x7ffd is the canary in ufmsyncd's own port, which shows which file OpenSM has read: *):")
     demo.show_ports()
+    say("\nThe operator's tool asks the service, through the API server:")
+    demo.access = Access(demo)
+    demo.tool = proxy(demo, demo.daemon)
+    ask(demo, "pods", "-A")
+    ask(demo, "pkey", "0x5")
+    ask(demo, "guid", guid_text(5))
+    ask(demo, "diff")
     return keys
 
 
@@ -132,6 +144,11 @@ def take_down(demo, keys):
     demo.show_file()
     demo.show_ports()
     say("  no port holds a key of theirs %d ms after the first deletion; what the operator wrote is as it was" % took)
+    say("and the tool says:")
+    ask(demo, "audit")
+    ask(demo, "pkeys")
+    ask(demo, "pods", "-A")
+    ask(demo, "diff")
 
 
 def keep(demo):
@@ -145,6 +162,7 @@ def keep(demo):
     say("  tail -f %s" % demo.daemon.log)
     say("  curl -s http://127.0.0.1:%d/metrics" % demo.daemon.health)
     say("  kubectl --kubeconfig %s get pods -A -o yaml" % demo.kube.kubeconfig)
+    say("  build/bin/ufmsyncctl --kubeconfig %s --service-namespace ufmsync status" % demo.kube.kubeconfig)
     say("To stop it: Ctrl-C here, or kill %d" % os.getpid())
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

@@ -21,7 +21,8 @@ SAYS = {
             r"waits for NetworkAttachmentDefinition tenant-b/later", r"0 differences, 9 right(?s:.*)no PKey is in use",
             r"Everything is stopped\."],
     "opensm": [r"\| storage=0x7000,ipoib : ALL=full ;", r"\| # BEGIN ufmsync", r"\| 0x0002c90300000031=full",
-               r"host 3 .* 0x8005\n", r"host 5 .* 0x8006\n", r"The pods are deleted:(?s:.*)host 3 .* 0x7fff 0xf000\n",
+               r"host 3 .* 0x8005\n", r"host 5 .* 0x8006\n", r"Owner +pod tenant-b/b1",
+               r"0 differences, 4 right(?s:.*)no PKey is in use", r"The pods are deleted:(?s:.*)host 3 .* 0x7fff 0xf000\n",
                r"Everything is stopped\."],
 }
 

@@ -187,10 +187,9 @@ void reach_explain_token(const struct reach_place *place, const struct reach_ans
 	message_of(message, answer);
 	if (answer->status == 404)
 		error_set(err, ERROR_INVALID,
-			  "there is no service account %s/%s: kubectl -n %s create serviceaccount %s, and a "
-			  "ClusterRole for "
-			  "/v1/* (README); or say where the service runs with --service-namespace",
-			  place->namespace, place->account, place->namespace, place->account);
+			  "there is no service account %s/%s: kubectl apply -k deploy/operator makes it; or say where "
+			  "the service runs with --service-namespace",
+			  place->namespace, place->account);
 	else if (answer->status == 403)
 		error_set(err, ERROR_AUTH,
 			  "you may not have tokens of %s: RBAC must allow you verb create on serviceaccounts/token, "

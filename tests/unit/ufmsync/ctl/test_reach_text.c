@@ -153,7 +153,7 @@ static void test_a_refused_token_says_what_is_missing(void **state)
 	(void)state;
 	reach_explain_token(&proxy, &none, &err);
 	assert_non_null(
-		strstr(err.text, "there is no service account ns/ufmsync-reader: kubectl -n ns create serviceaccount"));
+		strstr(err.text, "there is no service account ns/ufmsync-reader: kubectl apply -k deploy/operator"));
 	/* Not "not found": what was asked for may well exist. */
 	assert_int_equal(err.kind, ERROR_INVALID);
 	reach_explain_token(&proxy, &no, &err);
