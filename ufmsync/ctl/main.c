@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "ufmsync/ctl/options.h"
@@ -32,11 +33,19 @@ static void look_at_terminal(struct ctl *ctl)
 	ctl->width = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-/* What the command made, lost on its way (a full disk, a reader that left), is a failure. */
+/* What the command made, lost on its way, is a failure: silent when a reader left, since it knows. */
 static enum ctl_exit written(struct ctl *ctl, enum ctl_exit code)
 {
+	struct error err = { 0 };
+	struct stat status;
+
 	if (fflush(ctl->out) == 0 && !ferror(ctl->out))
 		return code;
+	bool pipe = fstat(STDOUT_FILENO, &status) == 0 && (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode));
+	if (!pipe) {
+		error_set(&err, ERROR_OS, "not all could be written to standard output");
+		ctl_fail(ctl, &err);
+	}
 	return code == CTL_DONE ? CTL_FAILED : code;
 }
 

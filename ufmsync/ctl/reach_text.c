@@ -109,7 +109,8 @@ static enum reach_next judge_refusal(const struct reach_place *place, const char
 			  place->way == REACH_SERVER ? " of --token-file" : "", message);
 	else
 		error_set(err, ERROR_AUTH,
-			  "%s may not %s %.*s: RBAC must allow it verb %s on that nonResourceURL (ClusterRole): %s",
+			  "%s may not %s %.*s: RBAC must allow it verb %s on that nonResourceURL (kubectl apply -k "
+			  "deploy/operator): %s",
 			  place->account ? place->account : "the token's owner", method, (int)strcspn(path, "?"), path,
 			  strcmp(method, "GET") == 0 ? "get" : "post", message);
 	return REACH_NEXT_FAIL;

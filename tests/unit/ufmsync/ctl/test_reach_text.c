@@ -94,10 +94,10 @@ static void test_an_answer_says_what_it_means_and_what_to_do(void **state)
 		  "the list changed while it was read: ask again (too old)" },
 		{ &proxy, "GET", 403, SERVICE("Forbidden", "no"), REACH_NEXT_FAIL, ERROR_AUTH,
 		  "ufmsync-reader may not GET /v1/pkeys/0x5: RBAC must allow it verb get on that nonResourceURL "
-		  "(ClusterRole): no" },
+		  "(kubectl apply -k deploy/operator): no" },
 		{ &server, "POST", 403, SERVICE("Forbidden", "no"), REACH_NEXT_FAIL, ERROR_AUTH,
 		  "the token's owner may not POST /v1/pkeys/0x5: RBAC must allow it verb post on that nonResourceURL "
-		  "(ClusterRole): no" },
+		  "(kubectl apply -k deploy/operator): no" },
 		{ &server, "GET", 401, SERVICE("Unauthorized", "no"), REACH_NEXT_FAIL, ERROR_AUTH,
 		  "the service does not take the token of --token-file: no" },
 		{ &server, "POST", 409, SERVICE("Changed", "list again"), REACH_NEXT_FAIL, ERROR_CONFLICT,
