@@ -1,5 +1,6 @@
 """ufmsyncctl --direct: what it says without the service, and what it says is different."""
 import json
+import os
 
 import objects
 from scenario import expect, expect_equal, scenario
@@ -195,3 +196,34 @@ def wait_says_why_when_its_time_is_over(world):
     expect("%s/p, network %s/nowhere: waits for NetworkAttachmentDefinition %s/nowhere" % (ns, ns, ns) in result.err, result)
     eventually("the service goes on", lambda: world.daemons[-1].get("/healthz")[0] == 200)
 
+
+
+PARTITIONS = """Default=0x7fff,ipoib : ALL=limited, SELF=full ;
+# BEGIN ufmsync: written by ufmsyncd; what is changed between these two lines is lost
+ufmsync_0005=0x0005 :
+0x%s=full ;
+# END ufmsync
+"""
+
+
+@scenario("mock")
+def with_opensm_the_file_is_read_and_left_as_it_is(world):
+    """Beside the service's own writing: nothing is reloaded, and its temporary file is not tidied up."""
+    world.start_ufm()
+    path, told = os.path.join(world.folder, "partitions.conf"), os.path.join(world.folder, "told")
+    script, leftover = os.path.join(world.folder, "reload"), os.path.join(world.folder, ".partitions.conf.ufmsync")
+    for name, text in ((path, PARTITIONS % guid(3)), (leftover, "half"), (script, "#!/bin/sh\ntouch %s\n" % told)):
+        with open(name, "w") as f:
+            f.write(text)
+    os.chmod(script, 0o755)
+    tool = direct(world, DAEMON_SM_PLUGIN="opensm", OPENSM_PARTITIONS_FILE=path, OPENSM_VERIFY="none",
+                  OPENSM_RELOAD="command:" + script)
+    result = tool.run("orphans")
+    expect_equal([result.code] + [row[:4] for row in result.rows()],
+                 [0, [colons(guid(3)), "0x0005", "orphan", "full"]], result)
+    result = tool.run("diff")
+    expect_equal([result.code, [row[:3] for row in result.rows()]], [4, [["no pod", "0x0005", colons(guid(3))]]], result)
+    items = json.loads(tool.run("doctor", "-o", "json").out)["items"]
+    expect_equal([item["state"] for item in items if item["check"] == "OpenSM"], ["ok"], "what doctor says: %r" % items)
+    with open(path) as f, open(leftover) as g:
+        expect_equal([f.read(), g.read(), os.path.exists(told)], [PARTITIONS % guid(3), "half", False], "the files")

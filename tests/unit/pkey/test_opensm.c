@@ -78,16 +78,23 @@ static void turned(void *aux)
 		loop_stop(loop);
 }
 
-static void open_backend(void)
+static void open_backend_to(bool look_only)
 {
 	char file[128], reload[128];
 	struct error err;
-	struct opensm_options options = { .file = file, .reload = reload, .canaries = { { 0x7ffc }, { 0x7ffd } } };
+	struct opensm_options options = {
+		.file = file, .reload = reload, .canaries = { { 0x7ffc }, { 0x7ffd } }, .look_only = look_only
+	};
 
 	snprintf(file, sizeof file, "%s/partitions.conf", folder);
 	snprintf(reload, sizeof reload, "command:%s/reload", folder);
 	if (opensm_new(&backend, loop, &options, &err) < 0)
 		fail_msg("%s", err.text);
+}
+
+static void open_backend(void)
+{
+	open_backend_to(false);
 }
 
 static int fresh(void **state)
@@ -431,6 +438,32 @@ static void test_freed_in_the_middle_of_a_list(void **state)
 	assert_int_equal(answers, 0);
 }
 
+/* Perhaps beside a service that is just writing: its temporary file is not ours to tidy up. */
+static void test_who_only_looks_leaves_everything_as_it_is(void **state)
+{
+	(void)state;
+	join(0x5, 1);
+	all_answer(0);
+	pkey_backend_free(backend);
+	unsigned before = runs();
+	char *text = mem_dup(text_of("partitions.conf"));
+	put(".partitions.conf.ufmsync", "half", 0600);
+	open_backend_to(true);
+	list(NULL);
+	all_answer(0);
+	assert_int_equal(n_seen, 1);
+	join(0x5, 2);
+	all_answer(1);
+	assert_int_equal(last_error.kind, ERROR_INVALID);
+	leave(0x5, 1);
+	all_answer(2);
+	assert_string_equal(text_of("partitions.conf"), text);
+	assert_string_equal(text_of(".partitions.conf.ufmsync"), "half");
+	assert_int_equal(runs(), before);
+	unlink(in_folder(".partitions.conf.ufmsync"));
+	free(text);
+}
+
 static void test_a_file_that_cannot_be_used_is_said_at_the_start(void **state)
 {
 	struct opensm_options options = { .file = "/nonexistent/partitions.conf", .reload = "process" };
@@ -461,6 +494,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_file_that_does_not_parse_is_waited_for, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_long_list_comes_in_slices, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_freed_in_the_middle_of_a_list, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_who_only_looks_leaves_everything_as_it_is, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_used_is_said_at_the_start, fresh, gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -120,14 +120,15 @@ static void test_what_is_not_understood_is_an_error(void **state)
 {
 	(void)state;
 	static const char *const attachments[] = {
-		"{}", "{\"guid\":\"x\",\"memberships\":[]}",
+		"{}",
+		"{\"guid\":\"x\",\"memberships\":[]}",
 		"{\"guid\":\"02:00:00:00:00:00:00:01\",\"memberships\":[{}]}",
-		"{\"guid\":\"02:00:00:00:00:00:00:01\",\"memberships\":[{\"pkey\":\"0x0\",\"membership\":\"full\","
-		"\"index0\":true}]}"
+		"{\"guid\":\"02:00:00:00:00:00:00:01\",\"memberships\":[{\"pkey\":\"0x0\"}]}",
 	};
 	static const char *const members[] = {
-		"{}", "{\"guid\":\"02:00:00:00:00:00:00:01\",\"kind\":\"orphan\"}",
-		"{\"guid\":\"2\",\"kind\":\"orphan\",\"membership\":\"full\",\"index0\":true}"
+		"{}",
+		"{\"guid\":\"02:00:00:00:00:00:00:01\",\"kind\":\"orphan\"}",
+		"{\"guid\":\"2\",\"kind\":\"orphan\",\"membership\":\"full\",\"index0\":true}",
 	};
 	struct compare *compare = compare_new();
 	for (size_t i = 0; i < sizeof attachments / sizeof attachments[0]; i++) {
