@@ -175,6 +175,7 @@ static ssize_t on_more(void *cls, uint64_t position, char *out, size_t max)
 		n = max;
 	memcpy(out, request->stream.data + request->taken, n);
 	request->taken += n;
+	request->httpd->idle_turns = 0; /* it goes on by microhttpd's own turns, one piece each */
 	if (request->taken == request->stream.len) {
 		request->taken = 0;
 		buf_clear(&request->stream);
