@@ -133,6 +133,7 @@ int config_read_opensm(struct config *config, struct error *err)
 	set_times(config);
 	config->opensm.ip_over_ib = config->ufm.ip_over_ib;
 	/* OpenSM's flag moves the default partition away from index 0, where many clients expect it. */
+	settings_set_default(settings, SETTING_ENABLE_INDEX0_FOR_PRIMARY_PKEY, "false");
 	if (!settings_is_set(settings, SETTING_ENABLE_INDEX0_FOR_PRIMARY_PKEY))
 		config->engine.index0 = false;
 	if (settings_is_set(settings, SETTING_UFM_TIMEOUT))

@@ -141,6 +141,7 @@ enum { NOTICES_MAX = 64 };
 struct settings {
 	char *value[SETTING_COUNT]; /* not the secrets' */
 	const char *origin[SETTING_COUNT];
+	const char *otherwise[SETTING_COUNT]; /* NULL: as the table says */
 	struct secrets *secrets;
 	char *const *environ;
 	char *notices[NOTICES_MAX];
@@ -370,7 +371,14 @@ const char *settings_get(const struct settings *settings, enum setting id)
 {
 	if (setting_infos[id].secret)
 		return secrets_get(settings->secrets, (enum secret_id)secret_of(id));
-	return settings->value[id] ? settings->value[id] : setting_infos[id].otherwise;
+	if (settings->value[id])
+		return settings->value[id];
+	return settings->otherwise[id] ? settings->otherwise[id] : setting_infos[id].otherwise;
+}
+
+void settings_set_default(struct settings *settings, enum setting id, const char *value)
+{
+	settings->otherwise[id] = value;
 }
 
 bool settings_is_set(const struct settings *settings, enum setting id)

@@ -100,6 +100,8 @@ const char *settings_get(const struct settings *settings, enum setting id); /* N
 const char *settings_origin(const struct settings *settings,
 			    enum setting id);                           /* "flag", "environment", "default" ... */
 bool settings_is_set(const struct settings *settings, enum setting id); /* by anything but the default */
+/* Where it is not set it is this from now on (borrowed): with the other settings as they are, the default is another. */
+void settings_set_default(struct settings *settings, enum setting id, const char *value);
 const struct secrets *settings_secrets(const struct settings *settings);
 /* Reads the credentials anew from where they came first. */
 int settings_reload_secrets(const struct settings *settings, struct secrets **ret, struct error *err);

@@ -176,6 +176,8 @@ static void test_index_0_is_asked_for_only_where_it_is_said(void **state)
 	(void)state;
 	assert_int_equal(load(&config, &err, NULL), 0);
 	assert_false(config.engine.index0);
+	assert_string_equal(settings_get(config.settings, SETTING_ENABLE_INDEX0_FOR_PRIMARY_PKEY), "false");
+	assert_string_equal(settings_origin(config.settings, SETTING_ENABLE_INDEX0_FOR_PRIMARY_PKEY), "default");
 	config_free(&config);
 	assert_int_equal(load(&config, &err, yes), 0);
 	assert_true(config.engine.index0);
