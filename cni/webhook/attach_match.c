@@ -35,7 +35,8 @@ static int64_t interface_number(const char *interface)
 static bool is_taken(const struct matching *m, int index)
 {
 	for (size_t i = 0; i < m->n_given; i++)
-		if (m->given[i].index == index && strcmp(m->given[i].interface, m->ask->interface) != 0)
+		if (m->given[i].index == index && m->given[i].sandbox == m->ask->sandbox &&
+		    strcmp(m->given[i].interface, m->ask->interface) != 0)
 			return true;
 	return false;
 }

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "guid/guid.h"
 #include "pkey/pkey.h"
@@ -25,13 +26,16 @@ struct attach_ask {
 	bool has_hint;
 	struct guid hint; /* the GUID that multus passed */
 	bool leads;       /* this replica may choose where nothing determines the choice: only one may */
+	uint64_t sandbox; /* of the pod: all interfaces of one have the same number; 0: not said */
 	struct pkey pkey; /* that the plugin's own configuration names; 0: none, or not known */
 };
 
-/* What an interface of this pod was given before. */
+/* What an interface of this pod was given before.  It keeps others away in the same sandbox; with another one all
+ * interfaces are made anew, and may be numbered otherwise. */
 struct attach_given {
 	char interface[16];
 	int index;
+	uint64_t sandbox;
 };
 
 enum attach_match {

@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -147,6 +148,7 @@ int attach_request_parse(struct attach_request **ret, const char *body, size_t l
 			return -1;
 	const char *hint = json_str(root, "guid", NULL), *pkey = json_str(root, "pkey", NULL);
 	*ret = keep(texts);
+	(*ret)->sandbox = *texts[CONTAINER_ID] ? hash_text(0, texts[CONTAINER_ID]) : 0;
 	if (!pkey || !pkey_parse(&(*ret)->pkey, pkey))
 		(*ret)->pkey.v = 0;
 	(*ret)->has_hint = hint && guid_parse_any(&(*ret)->hint, hint) && guid_usable((*ret)->hint);

@@ -2,6 +2,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "guid/guid.h"
@@ -15,6 +16,7 @@ struct attach_request {
 	const char *namespace, *name, *uid; /* of the pod: DNS names; at most 64 letters, digits and '-' */
 	const char *interface;              /* 1 to 15 bytes, as Linux takes them */
 	const char *network_name;           /* 1 to 253 characters */
+	uint64_t sandbox;                   /* which containerID: the same number for the same one; 0: not said */
 	bool has_hint;                      /* one that is no usable GUID is none */
 	struct guid hint;
 	struct pkey pkey; /* likewise; 0: none */

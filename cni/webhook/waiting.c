@@ -95,7 +95,7 @@ void waiting_pod_rest(struct waiting *waiting, struct waiting_pod *pod, int64_t 
 		drop_oldest(waiting);
 }
 
-void waiting_pod_gave(struct waiting_pod *pod, const char *interface, int index)
+void waiting_pod_gave(struct waiting_pod *pod, const char *interface, int index, uint64_t sandbox)
 {
 	size_t n = 0;
 
@@ -107,6 +107,7 @@ void waiting_pod_gave(struct waiting_pod *pod, const char *interface, int index)
 	struct attach_given *given = &pod->given[n];
 	snprintf(given->interface, sizeof given->interface, "%s", interface);
 	given->index = index;
+	given->sandbox = sandbox;
 	pod->n_given = n + 1;
 }
 

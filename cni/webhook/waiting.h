@@ -43,7 +43,7 @@ struct waiting_pod *waiting_pod_find(const struct waiting *waiting, const char *
 struct waiting_pod *waiting_pod_join(struct waiting *waiting, const char *uid, struct chain *request);
 /* Nobody waits for it: it is remembered if anything was given, else freed. */
 void waiting_pod_rest(struct waiting *waiting, struct waiting_pod *pod, int64_t now);
-void waiting_pod_gave(struct waiting_pod *pod, const char *interface, int index);
+void waiting_pod_gave(struct waiting_pod *pod, const char *interface, int index, uint64_t sandbox);
 void waiting_forget(struct waiting *waiting, int64_t before_ms); /* those whose last request left before */
 
 void waiting_stir(struct waiting *waiting, struct waiting_pod *pod); /* nothing if nobody waits for it */

@@ -28,7 +28,7 @@ bool attach_decide_no_leader(struct attach *attach, const struct leading *leadin
 
 static void give(struct attach *attach, const struct webhook_attachment *attachment)
 {
-	waiting_pod_gave(attach->pod, attach->said->interface, attachment->index);
+	waiting_pod_gave(attach->pod, attach->said->interface, attachment->index, attach->said->sandbox);
 	attach->webhook->counts.attached++;
 	answer_given(&attach->webhook->body, attachment);
 	attach_finish(attach);
@@ -159,8 +159,15 @@ bool attach_decide(struct attach *attach, const struct leading *leading, int64_t
 {
 	const struct pod_view *view = &attach->webhook->view;
 	const struct attach_request *said = attach->said;
-	const struct attach_ask ask = { said->interface, said->network_name, said->has_hint,
-					said->hint,      leading->we,        said->pkey };
+	const struct attach_ask ask = {
+		.interface = said->interface,
+		.network_name = said->network_name,
+		.has_hint = said->has_hint,
+		.hint = said->hint,
+		.leads = leading->we,
+		.sandbox = said->sandbox,
+		.pkey = said->pkey,
+	};
 	bool late = now >= attach->deadline_ms;
 	size_t found;
 

@@ -36,6 +36,7 @@ static void remember(const char *interface, int index)
 			memory[n++] = memory[i];
 	snprintf(memory[n].interface, sizeof memory[n].interface, "%s", interface);
 	memory[n].index = index;
+	memory[n].sandbox = 0;
 	n_memory = n + 1;
 }
 
@@ -229,6 +230,25 @@ static void test_what_an_interface_got_before_it_gets_again(void **state)
 	assert_int_equal(ask_for(pod, 2, "net3", "ib"), TAKEN);
 }
 
+static void test_in_another_sandbox_everything_is_free_again(void **state)
+{
+	const struct attach_candidate pod[] = { { 0, "", "ib", GUID(1) }, { 1, "", "ib", GUID(2) } };
+	struct attach_ask ask = { .interface = "net2", .network_name = "ib", HINT(1), .leads = true };
+
+	(void)state;
+	remember("net1", 0);
+	remember("net2", 1);
+	assert_int_equal(match(pod, 2, &ask), 1); /* the hint names what net1 has */
+	ask.sandbox = 1;
+	assert_int_equal(match(pod, 2, &ask), 0);
+	ask.has_hint = false;
+	assert_int_equal(match(pod, 2, &ask), 1); /* what it got before, without a better reason */
+	ask.interface = "net9";
+	assert_int_equal(match(pod, 2, &ask), 0);
+	ask.sandbox = 0;
+	assert_int_equal(match(pod, 2, &ask), TAKEN);
+}
+
 static void test_memory_of_what_the_pod_no_longer_has_counts_for_nothing(void **state)
 {
 	const struct attach_candidate pod[] = { { 3, "", "ib", .has_guid = false } };
@@ -385,6 +405,7 @@ int main(void)
 		cmocka_unit_test_setup(test_networks_that_share_a_name_are_told_apart_by_their_pkeys, forget),
 		cmocka_unit_test_setup(test_a_pkey_that_none_of_them_has_says_nothing, forget),
 		cmocka_unit_test_setup(test_what_an_interface_got_before_it_gets_again, forget),
+		cmocka_unit_test_setup(test_in_another_sandbox_everything_is_free_again, forget),
 		cmocka_unit_test_setup(test_memory_of_what_the_pod_no_longer_has_counts_for_nothing, forget),
 		cmocka_unit_test_setup(test_the_first_free_one_is_the_first_of_the_pod, forget),
 		cmocka_unit_test_setup(test_only_the_leader_chooses_where_nothing_determines, forget),

@@ -60,6 +60,13 @@ static void test_what_a_plugin_says_is_read(void **state)
 	assert_string_equal(request->network_name, "ib");
 	assert_true(request->has_hint);
 	assert_true(request->hint.v == 0x020000000000000au);
+	uint64_t sandbox = request->sandbox;
+	free(request);
+	request = parse("{" ALL ",\"containerID\":\"d\"}");
+	assert_true(sandbox != 0 && request->sandbox != 0 && request->sandbox != sandbox);
+	free(request);
+	request = parse("{" ALL "}");
+	assert_true(request->sandbox == 0);
 	free(request);
 }
 

@@ -49,7 +49,7 @@ static void visit(const char *uid, int given, int64_t now)
 	struct waiting_pod *pod = join(uid, &request);
 
 	if (given >= 0)
-		waiting_pod_gave(pod, "net1", given);
+		waiting_pod_gave(pod, "net1", given, 7);
 	leave(pod, &request, now);
 }
 
@@ -79,6 +79,7 @@ static void test_what_was_given_is_remembered(void **state)
 	assert_int_equal(pod->n_given, 1);
 	assert_string_equal(pod->given[0].interface, "net1");
 	assert_int_equal(pod->given[0].index, 4);
+	assert_int_equal(pod->given[0].sandbox, 7);
 	leave(pod, &request, 20);
 	assert_int_equal(table.n_remembered, 1);
 }
@@ -89,13 +90,13 @@ static void test_an_interface_has_one_index_and_an_index_one_interface(void **st
 	struct waiting_pod *pod = join("u1", &request);
 
 	(void)state;
-	waiting_pod_gave(pod, "net1", 0);
-	waiting_pod_gave(pod, "net2", 1);
-	waiting_pod_gave(pod, "net1", 0);
+	waiting_pod_gave(pod, "net1", 0, 7);
+	waiting_pod_gave(pod, "net2", 1, 7);
+	waiting_pod_gave(pod, "net1", 0, 7);
 	assert_int_equal(pod->n_given, 2);
-	waiting_pod_gave(pod, "net3", 0);
+	waiting_pod_gave(pod, "net3", 0, 7);
 	assert_int_equal(pod->n_given, 2);
-	waiting_pod_gave(pod, "net3", 1);
+	waiting_pod_gave(pod, "net3", 1, 7);
 	assert_int_equal(pod->n_given, 1);
 	assert_string_equal(pod->given[0].interface, "net3");
 	assert_int_equal(pod->given[0].index, 1);
@@ -146,7 +147,7 @@ static void test_only_stirred_pods_are_looked_at_and_each_once(void **state)
 	assert_ptr_equal(waiting_next_stirred(&table), first);
 	assert_ptr_equal(waiting_next_stirred(&table), second);
 	assert_null(waiting_next_stirred(&table));
-	waiting_pod_gave(first, "net1", 0);
+	waiting_pod_gave(first, "net1", 0, 7);
 	waiting_stir(&table, first);
 	leave(first, &a, 0);
 	waiting_stir(&table, first); /* remembered, but nobody waits for it */

@@ -246,6 +246,22 @@ static void test_a_hint_of_what_another_interface_was_given_is_not_believed(void
 	world_wait_guid(&x[2], 1);
 }
 
+/* Multus may number the interfaces of the next sandbox otherwise: it was given a network for every pod meanwhile. */
+static void test_what_an_earlier_sandbox_was_given_keeps_nobody_out(void **state)
+{
+	struct exchange x[2] = { { 0 }, { 0 } };
+
+	(void)state;
+	world_add("u1", "n1", 1);
+	world.webhook->pace.missing_ms = 1;
+	world.container = "c1";
+	world_ask(&x[0], "node:n1", "u1", "net1");
+	world_wait_guid(&x[0], 1);
+	world.container = "c2";
+	world_ask(&x[1], "node:n1", "u1", "net2");
+	world_wait_guid(&x[1], 1);
+}
+
 static void test_a_network_that_the_pod_has_not_is_refused_after_a_while(void **state)
 {
 	struct world_pod *pod = world_add("u1", "n1", 2);
@@ -430,6 +446,7 @@ int main(void)
 		TEST(the_standby_sends_to_the_leader_where_only_that_can_choose),
 		TEST(a_choice_waits_for_a_leader_and_no_other_interface_gets_the_same),
 		TEST(a_hint_of_what_another_interface_was_given_is_not_believed),
+		TEST(what_an_earlier_sandbox_was_given_keeps_nobody_out),
 		TEST(a_network_that_the_pod_has_not_is_refused_after_a_while),
 		TEST(a_network_that_is_defined_meanwhile_is_found),
 		TEST(a_network_that_may_still_be_defined_is_waited_for_until_the_deadline),

@@ -330,8 +330,8 @@ void world_ask_hint(struct exchange *exchange, const char *token, const char *ui
 	char *authorization = mem_printf("Authorization: Bearer %s", token);
 	const char *const headers[] = { authorization, NULL };
 	char *body = mem_printf("{\"pod\":{\"namespace\":\"ns\",\"name\":\"p-%s\",\"uid\":\"%s\"},\"interface\":\"%s\","
-				"\"networkName\":\"%s\",\"guid\":\"%s\"}",
-				uid, uid, interface, network, hint);
+				"\"networkName\":\"%s\",\"guid\":\"%s\",\"containerID\":\"%s\"}",
+				uid, uid, interface, network, hint, world.container ? world.container : "");
 
 	world_send(exchange, "POST", headers, body);
 	free(body);

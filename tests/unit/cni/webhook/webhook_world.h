@@ -28,6 +28,7 @@ struct world {
 	unsigned n_pods;
 	bool leads, held, knows;
 	const char *leader;
+	const char *container; /* of whoever asks; NULL: not said */
 	/* What the world does with a read: answers, says nothing until world_answer_reads(), or fails. */
 	bool reads_wait, reads_fail, reads_show_nothing;
 	unsigned reads, reads_pending;
