@@ -261,31 +261,24 @@ static bool has_members(const struct opensm_desk *desk)
 }
 
 /* Without looking: a reload that failed, or that nobody remembers, is made up for. */
-static int tell(struct opensm_desk *desk, struct error *err)
+static int tell(struct opensm_desk *desk, const struct buf *text, struct error *err)
 {
 	enum opensm_proof proof;
 
-	return desk->told || opensm_prove(desk, false, 0, 0, &proof, err) == 0 ? 0 : opensm_retry(err);
+	if (desk->told && opensm_remembers(desk, text))
+		return 0;
+	if (opensm_prove(desk, false, 0, 0, &proof, err) < 0)
+		return opensm_retry(err);
+	opensm_remember(desk, text, (struct mad_sm_info){ 0 });
+	return 0;
 }
 
-int opensm_desk_read(struct opensm_desk *desk, struct error *err)
+static int read_proven(struct opensm_desk *desk, struct guid own, const struct buf *text, struct error *err)
 {
-	struct guid own = { 0 };
-	struct buf text;
+	bool known = opensm_now_ms() < desk->not_before_ms || opensm_remembers(desk, text);
 
-	buf_init(&text, PARTITIONS_TEXT_MAX);
-	int result = desk->options.look_only ? 0 : opensm_own_port(desk, &own, err);
-	if (result == 0)
-		result = read_file(desk, &text, err);
-	bool known = result == 0 && desk->options.verify && !desk->options.look_only &&
-		     (opensm_now_ms() < desk->not_before_ms || opensm_remembers(desk, &text));
-	buf_free(&text);
-	if (result < 0 || desk->options.look_only)
-		return result;
-	if (!desk->options.verify)
-		return tell(desk, err);
 	if (known && opensm_has_own_canary(desk, own)) {
-		result = opensm_settle(desk, err);
+		int result = opensm_settle(desk, err);
 		desk->proven = result == 0;
 		return result;
 	}
@@ -294,6 +287,21 @@ int opensm_desk_read(struct opensm_desk *desk, struct error *err)
 	return has_members(desk) || desk->canary.which != CANARY_NONE || desk->read.len > 0
 		       ? opensm_desk_write(desk, NULL, 0, opensm_now_ms() + desk->options.prove_ms, err)
 		       : 0;
+}
+
+int opensm_desk_read(struct opensm_desk *desk, struct error *err)
+{
+	struct guid own;
+	struct buf text;
+
+	buf_init(&text, PARTITIONS_TEXT_MAX);
+	int result = desk->options.look_only ? 0 : opensm_own_port(desk, &own, err);
+	if (result == 0)
+		result = read_file(desk, &text, err);
+	if (result == 0 && !desk->options.look_only)
+		result = desk->options.verify ? read_proven(desk, own, &text, err) : tell(desk, &text, err);
+	buf_free(&text);
+	return result;
 }
 
 int opensm_desk_probe(struct opensm_desk *desk, struct error *err)

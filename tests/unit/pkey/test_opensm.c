@@ -368,6 +368,32 @@ static void test_a_start_takes_nothing_in_the_file_for_read(void **state)
 	assert_int_equal(n_seen, 1);
 }
 
+/* An older copy put back by somebody: OpenSM need not have read it. */
+static void test_a_file_that_somebody_changed_is_told_before_it_counts(void **state)
+{
+	char *old;
+
+	(void)state;
+	join(0x5, 1);
+	all_answer(0);
+	old = mem_dup(text_of("partitions.conf"));
+	join(0x5, 2);
+	list(NULL);
+	all_answer(0);
+	unsigned before = runs();
+	put("partitions.conf", old, 0600);
+	free(old);
+	forget_seen();
+	list(NULL);
+	all_answer(0);
+	assert_int_equal(n_seen, 1);
+	assert_int_equal(runs(), before + 1);
+	forget_seen();
+	list(NULL);
+	all_answer(0);
+	assert_int_equal(runs(), before + 1);
+}
+
 static void test_a_file_that_does_not_parse_is_waited_for(void **state)
 {
 	(void)state;
@@ -491,6 +517,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_freed_before_anything_began, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_reload_that_fails_is_told_and_made_up_for, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_start_takes_nothing_in_the_file_for_read, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_a_file_that_somebody_changed_is_told_before_it_counts, fresh,
+						gone),
 		cmocka_unit_test_setup_teardown(test_a_file_that_does_not_parse_is_waited_for, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_a_long_list_comes_in_slices, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_freed_in_the_middle_of_a_list, fresh, gone),
