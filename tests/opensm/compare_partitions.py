@@ -27,16 +27,22 @@ SEEN = [1, 2, 3]  # hosts whose tables are compared, besides the switch
 
 
 class Writer:
-    """Random partition files: mostly well-formed, with the oddities that operators and editors leave."""
+    """Random partition files: mostly well-formed, with the oddities that operators and editors leave, of one kind a file:
+    the first thing that is refused hides all behind it."""
+    KINDS = ("", "pkey", "guid", "level", "flag", "head", "mgid", "mgid", "end", "long", "damage", "damage", "keyword")
 
     def __init__(self, seed):
         self.random = random.Random(seed)
+        self.kind = self.random.choice(self.KINDS)
 
     def pick(self, *choices):
         return self.random.choice(choices)
 
     def chance(self, of_hundred):
         return self.random.randrange(100) < of_hundred
+
+    def odd(self, kind, of_hundred):
+        return self.kind == kind and self.chance(of_hundred)
 
     def blank(self):
         return self.pick("", "", "", " ", "  ", "\t", " \t")
@@ -64,23 +70,24 @@ class Writer:
                          "ALL_SWITCHES_", "0x%x:" % n)
 
     def level(self):
-        return self.pick("full", "limited", "both", "full", "limited", "f", "l", "b", "", "FULL", "xyz", "fullx", "li m", "full\0",
-                         "full\r")
+        if self.odd("level", 4):
+            return self.pick("full\0", "full\r", "full\v", "\tfull", "=full")
+        return self.pick("full", "limited", "both", "full", "limited", "f", "l", "b", "", "FULL", "xyz", "fullx", "li m")
 
     def port(self):
-        if self.chance(3):
+        if self.odd("guid", 15):
             word = self.odd_guid()
-        elif self.chance(25):
+        elif self.chance(60 if self.kind == "keyword" else 25):
             word = self.pick("ALL", "ALL_CAS", "ALL_SWITCHES", "ALL_ROUTERS", "SELF", "NONE", "A", "ALL_", "ALL_C", "ALL_S", "ALL_R",
                              "SE", "N", "")
         else:
             word = self.guid()
-        if self.chance(60):
+        if self.chance(15 if self.kind == "flag" else 60):
             word += self.blank() + "=" + self.blank() + self.level()
         return self.blank() + word + self.blank()
 
     def mgid(self):
-        gid = self.pick("ff12:401b::0707", "ff12::1", "ff12:401b::ffff:ffff") if self.chance(85) else self.pick(
+        gid = self.pick("ff12:401b::0707", "ff12::1", "ff12:401b::ffff:ffff") if self.chance(65) else self.pick(
             "fe80::1", "", "x", "ff12")
         if self.chance(15):
             return self.pick("mg", "m", "mgidx", " mgid ") + "=" + gid + self.pick("", ",sl=1")
@@ -97,11 +104,11 @@ class Writer:
                          "5", "0x77") if self.chance(40) else "part%d" % self.random.randrange(8)
 
     def head(self):
-        if self.chance(4):
+        if self.odd("head", 15):
             text = self.pick("Default", "Defaul", "p", "0x5", "17", "8", "09", "0xfx", "tenant", "", "5=0x5", "0x2c90300000021=0x5")
         else:
-            text = self.name() + self.blank() + "=" + self.blank() + (self.odd_pkey() if self.chance(4) else self.pkey())
-        for _ in range(self.pick(0, 0, 1, 1, 2, 3)):
+            text = self.name() + self.blank() + "=" + self.blank() + (self.odd_pkey() if self.odd("pkey", 20) else self.pkey())
+        for _ in range(self.pick(1, 2, 3, 4) if self.kind == "flag" else self.pick(0, 0, 1, 1, 2)):
             text += "," + self.flag()
         return self.blank() + text + self.blank()
 
@@ -109,17 +116,17 @@ class Writer:
         return self.pick("\n", "\n", "\n", "\n\n", "  # a comment, with ; and :\n", "\n# comment\n", " \n", "\t\n")
 
     def definition(self):
-        text = self.head() + ":" + self.blank()
+        text = self.head() + (self.pick("", " ", "=", "::") if self.odd("head", 10) else ":") + self.blank()
         ports = [self.port() for _ in range(self.pick(0, 1, 1, 2, 3, 6))]
         for i, port in enumerate(ports):
             text += port
             if i + 1 < len(ports):
                 text += self.pick(",", ",", "," + self.end(), self.end())
-        if self.chance(5):
+        if self.odd("mgid", 60):
             text += self.end() + self.mgid()
-        if self.chance(3):
+        if self.odd("end", 6):
             return text + self.end()  # no ';'
-        if self.chance(4):
+        if self.odd("end", 8):
             return text + self.pick(";;", "\n;", " ;;", "\r\n;") + self.end()
         return text + self.blank() + (";" if text.strip()[-1:] not in ("\n",) else "") + self.pick(
             "", "", " ", "") + self.pick(self.end(), self.end(), self.end(), "")
@@ -133,9 +140,9 @@ class Writer:
         for _ in range(self.pick(0, 1, 1, 2, 3, 4)):
             text += self.definition()
         data = text.encode()
-        if self.chance(15):
+        if self.odd("long", 80):
             data = self.stretched(data)
-        if self.chance(15):
+        if self.odd("damage", 80):
             data = self.damaged(data)
         return data
 
