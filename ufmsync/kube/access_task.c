@@ -1,4 +1,5 @@
 /* What the API server is asked, and what it says. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@ enum {
 	KEPT_MS = 60 * 1000,
 	REQUEST_MS = 10 * 1000,
 	REPLY_MAX = 1 << 20,
+	SAID_BACK = 8, /* the first characters of a token that count as all of it */
 };
 
 void access_task_free(struct access_task *task)
@@ -58,23 +60,39 @@ struct access_task *access_task_new(struct kube_access_ask *ask, const struct ac
 
 /* --- what is sent, and what comes back --- */
 
+/* Whether the text holds the token, or as much of one as was not cut off: that goes into no log. */
+static bool says_back(const char *text, const char *token)
+{
+	char begin[SAID_BACK + 1];
+
+	if (!token)
+		return false;
+	snprintf(begin, sizeof begin, "%s", token);
+	return strstr(text, begin) != NULL;
+}
+
 /* An outage, or something to be set right by whoever installed us. */
-static struct access_answer *failure(enum access_question question, const struct kube_reply *reply)
+static struct access_answer *failure(const struct access_task *task, const struct kube_reply *reply)
 {
 	static const char *const rights[] = {
 		[ACCESS_WHO] = "create tokenreviews.authentication.k8s.io",
 		[ACCESS_MAY] = "create subjectaccessreviews.authorization.k8s.io",
 		[ACCESS_NODE] = "get pods",
 	};
+	char status[48];
+	const char *text = reply->error->text;
 
+	if (says_back(text, task->token)) {
+		snprintf(status, sizeof status, "HTTP %d, with the token in its words", reply->status);
+		text = status;
+	}
 	if (reply->status == 403)
 		return access_answer_new(ACCESS_BAD, mem_printf("the service's own account lacks the right to %s: %s",
-								rights[question], reply->error->text));
+								rights[task->question], text));
 	if (reply->status == 401)
 		return access_answer_new(
-			ACCESS_BAD,
-			mem_printf("the API server does not accept the service's own token: %s", reply->error->text));
-	return access_answer_new(ACCESS_BAD, mem_printf("the API server cannot be asked: %s", reply->error->text));
+			ACCESS_BAD, mem_printf("the API server does not accept the service's own token: %s", text));
+	return access_answer_new(ACCESS_BAD, mem_printf("the API server cannot be asked: %s", text));
 }
 
 static struct access_answer *misunderstood(const struct error *err)
@@ -151,7 +169,7 @@ static void on_reply(void *aux, const struct kube_reply *reply)
 	if (task->question == ACCESS_NODE && reply->status == 404)
 		access_task_end(task, access_answer_new(ACCESS_NO, NULL), 0);
 	else if (reply->error)
-		access_task_end(task, failure(task->question, reply), 0);
+		access_task_end(task, failure(task, reply), 0);
 	else if (task->question == ACCESS_WHO)
 		on_token(task, reply);
 	else if (task->question == ACCESS_MAY)

@@ -26,6 +26,7 @@ static unsigned token_reviews, subject_reviews, pods;
 static bool forbids;            /* SubjectAccessReviews end in a no */
 static unsigned fails;          /* status of every answer; 0: as it should be */
 static const char *fails_where; /* only for paths that hold this */
+static bool echoes;             /* and says what it was asked */
 static bool silent;             /* reviews are held back */
 static struct httpd_request *held[API_REQUESTS_MAX];
 static unsigned n_held;
@@ -34,7 +35,7 @@ static const char *pod_uid;
 static int setup(void **state)
 {
 	token_reviews = subject_reviews = pods = fails = n_held = 0;
-	forbids = silent = false;
+	forbids = silent = echoes = false;
 	fails_where = "/";
 	pod_uid = "u-1";
 	int result = api_setup(state);
@@ -91,7 +92,13 @@ static void serve_now(struct httpd_request *request)
 	struct error err;
 	json_t *review = len > 0 ? json_parse(body, len, &err) : NULL;
 
-	if (fails && strstr(path, fails_where)) {
+	if (fails && strstr(path, fails_where) && echoes) {
+		const char *token = json_str(review, "spec", "token", NULL);
+		char *text = mem_printf("{\"kind\":\"Status\",\"message\":\"spec.token: Invalid value: '%s'\"}",
+					token ? token : "");
+		api_json(request, (int)fails, text);
+		free(text);
+	} else if (fails && strstr(path, fails_where)) {
 		api_json(request, (int)fails, "{\"kind\":\"Status\",\"message\":\"as the test wants it\"}");
 	} else if (strcmp(path, "/apis/authentication.k8s.io/v1/tokenreviews") == 0) {
 		answer_token(request, review);
@@ -328,6 +335,21 @@ static void test_an_outage_is_no_answer_and_not_kept(void **state)
 	}
 }
 
+static void test_a_server_that_says_the_token_back_is_not_quoted(void **state)
+{
+	static const unsigned statuses[] = { 400, 401, 403, 422, 500 };
+
+	(void)state;
+	echoes = true;
+	for (size_t i = 0; i < array_length(statuses); i++) {
+		fails = statuses[i];
+		assert_string_equal(ask("ours-is-a-secret-of-this-node"), "unavailable;");
+		if (strstr(why, "secret") || strstr(why, "ours-is"))
+			fail_msg("%s", why);
+		assert_non_null(strstr(why, "HTTP "));
+	}
+}
+
 static void test_asks_of_one_token_share_their_reviews(void **state)
 {
 	unsigned heard[20] = { 0 };
@@ -483,6 +505,7 @@ int main(void)
 		promise(test_answers_are_kept_for_each_token_method_and_path),
 		promise(test_a_token_is_never_kept_past_its_end),
 		promise(test_an_outage_is_no_answer_and_not_kept),
+		promise(test_a_server_that_says_the_token_back_is_not_quoted),
 		promise(test_asks_of_one_token_share_their_reviews),
 		promise(test_only_so_many_reviews_are_under_way_and_the_rest_take_their_turn),
 		promise(test_more_than_can_wait_are_told_so),
