@@ -149,7 +149,7 @@ enum member_kind api_judge(const struct api *api, const struct api_index *index,
 	*holder = api_index_find(index, member->guid);
 	kind = judge_by_index(*holder, pkey, kind);
 	/* An annotation does not say which memberships it was given; a record does. */
-	*certain = kind == MEMBER_OF_ATTACHMENT && (*holder)->n_memberships > 0;
+	*certain = *holder && kind == MEMBER_OF_ATTACHMENT && (*holder)->n_memberships > 0;
 	*right = *certain && is_right(*holder, pkey, member);
 	return kind;
 }

@@ -92,6 +92,8 @@ bool api_leads(const struct api *api);
 /* False: answered already, as another replica leads (or, `lead`, as this one does not). */
 bool api_may(const struct api_question *question, bool lead);
 
+/* --- api_forms.c --- */
+
 json_t *api_error(const char *code, const char *message);
 json_t *api_text(const char *text); /* NULL is null; what is not UTF-8 is replaced */
 json_t *api_guid(struct guid guid);
