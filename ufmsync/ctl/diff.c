@@ -310,6 +310,8 @@ const struct ctl_command ctl_diff = {
 		"full instead of limited or another index (membership), GUIDs listed in a PKey that their pod does "
 		"not\n"
 		"want (other PKey), and members of our range that are another writer's (foreign).  What is joining or\n"
-		"leaving right now is shown in brackets and is no difference.  With a PKEY only that one.",
+		"leaving right now is shown in brackets and is no difference.  With a PKEY only that one.  The "
+		"members\n"
+		"are as the fabric manager lists them now; which PKeys there are, as of the last audit.",
 	.run = run,
 };

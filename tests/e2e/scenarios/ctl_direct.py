@@ -1,9 +1,10 @@
 """ufmsyncctl --direct: what it says without the service, and what it says is different."""
 import json
 import os
+import subprocess
 
 import objects
-from scenario import expect, expect_equal, scenario
+from scenario import Skip, expect, expect_equal, long, scenario
 from servers import eventually
 from tool import direct
 
@@ -227,3 +228,35 @@ def with_opensm_the_file_is_read_and_left_as_it_is(world):
     expect_equal([item["state"] for item in items if item["check"] == "OpenSM"], ["ok"], "what doctor says: %r" % items)
     with open(path) as f, open(leftover) as g:
         expect_equal([f.read(), g.read(), os.path.exists(told)], [PARTITIONS % guid(3), "half", False], "the files")
+
+
+def kilobytes(tool, rows):
+    """The most memory that it had until it had printed so many PKeys."""
+    child = subprocess.Popen(tool.argv("pkeys", "--no-headers", "--watch"), stdin=subprocess.DEVNULL,
+                             stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=tool.environment)
+    try:
+        for _ in range(rows):
+            expect(child.stdout.readline(), "it ended early")
+        with open("/proc/%d/status" % child.pid) as f:
+            return next(int(line.split()[1]) for line in f if line.startswith("VmHWM:"))
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@long
+@scenario("mock")
+def the_list_of_a_big_fabric_is_never_held_whole(world):
+    """50,000 members are 3 MB as UFM writes them, and some 30 MB as JSON values."""
+    with open(os.path.join(world.binaries, "ufmsyncctl"), "rb") as f:
+        if b"__asan_init" in f.read() or world.wrapper:
+            raise Skip("memory is not what it is without a sanitizer")
+    world.start_ufm()
+    world.ufm.add("0x5", guid(1, top=0x03))
+    tool = direct(world, UFM_TIMEOUT="10s", UFMSYNC_LEASE_DURATION="30s")
+    few = kilobytes(tool, 1)
+    for i in range(100):
+        world.ufm.add(hex(0x100 + i), *[guid(500 * i + j, top=0x03) for j in range(500)])
+    many = kilobytes(tool, 101)
+    expect_equal(len(tool.run("pkeys").rows()), 101, "all PKeys")
+    expect(many - few < 1500, "%d KB with one member, %d KB with 50,000" % (few, many))
