@@ -127,6 +127,8 @@ def opensm_stopped_is_waited_for(world):
     expect_equal(world.table(3), {5: True}, "host 3")
     expect_equal(world.table(2), {5: True}, "host 2")
     eventually("it is over", lambda: daemon.said("FABRIC_BACK") and daemon.said("OPENSM_MENDED"), 30)
+    over = {line["was"] for line in daemon.said("OPENSM_MENDED")}
+    expect(over <= {"OPENSM_SM_SILENT", "OPENSM_CANNOT_RELOAD", "OPENSM_UNCHECKED"}, "what could not be looked at is not over: %s" % over)
 
 
 def opensm_that_hangs_costs_no_lease(world):
