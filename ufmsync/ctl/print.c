@@ -27,6 +27,7 @@ struct round {
 
 struct ctl_watch {
 	struct round before, now;
+	char *error; /* that was said last, while it lasts */
 };
 
 static void round_free(struct round *round)
@@ -55,6 +56,8 @@ void ctl_watch_again(struct ctl *ctl)
 
 	if (seen->now.n == 0 && seen->now.tables_n == 0)
 		return;
+	mem_freep(&seen->error);
+	seen->error = NULL;
 	round_free(&seen->before);
 	seen->before = seen->now;
 	seen->now = (struct round){ 0 };
@@ -65,10 +68,24 @@ void ctl_watch_end(struct ctl *ctl)
 {
 	round_free(&ctl->seen->before);
 	round_free(&ctl->seen->now);
+	free(ctl->seen->error);
 	hash_free(&ctl->seen->before.texts);
 	hash_free(&ctl->seen->now.texts);
 	free(ctl->seen);
 	ctl->seen = NULL;
+}
+
+bool ctl_watch_is_news(const struct ctl *ctl, const char *error)
+{
+	struct ctl_watch *seen = ctl->seen;
+
+	if (!ctl->watch || !seen)
+		return true;
+	if (seen->error && strcmp(seen->error, error) == 0)
+		return false;
+	free(seen->error);
+	seen->error = mem_dup(error);
+	return true;
 }
 
 static bool has(const struct round *round, const char *text)

@@ -48,4 +48,6 @@ enum table_colour ctl_state_colour(const char *state);
 /* What was printed is remembered from the one to the other. */
 void ctl_watch_begin(struct ctl *ctl);
 void ctl_watch_again(struct ctl *ctl); /* the next round */
+/* An outage that lasts many rounds is said once. */
+bool ctl_watch_is_news(const struct ctl *ctl, const char *error);
 void ctl_watch_end(struct ctl *ctl);

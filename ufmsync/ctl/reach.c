@@ -141,69 +141,13 @@ void reach_close(struct reach *reach)
 	close_token(&reach->operator);
 	kube_free(reach->kube);
 	kube_config_free(reach->config);
+	free(reach->namespace);
 	http_free(reach->http);
 	loop_free(reach->loop);
 	free(reach);
 }
 
 /* --- the API server --------------------------------------------------------------------------------------------- */
-
-static bool can_read(const char *path)
-{
-	return access(path, R_OK) == 0;
-}
-
-/* --kubeconfig, KUBECONFIG, ~/.kube/config; NULL: in the cluster. */
-static int choose_config(char **path, const char *given, struct error *err)
-{
-	const char *variable = getenv("KUBECONFIG"), *home = getenv("HOME");
-
-	*path = mem_dup(given);
-	if (given)
-		return 0;
-	if (variable && *variable) {
-		if (reach_choose_kubeconfig(path, variable, can_read, err) < 0)
-			return -1;
-		if (!*path)
-			return error_set(err, ERROR_INVALID, "KUBECONFIG: %.200s cannot be read", variable);
-		return 0;
-	}
-	if (!home || !*home)
-		return 0;
-	*path = mem_printf("%s/.kube/config", home);
-	if (!can_read(*path)) {
-		free(*path);
-		*path = NULL;
-	}
-	return 0;
-}
-
-static int load_config(struct reach *reach, struct error *err)
-{
-	__attribute__((cleanup(mem_freep))) char *path = NULL;
-
-	if (reach->config)
-		return 0;
-	if (choose_config(&path, reach->options->kubeconfig, err) < 0)
-		return -1;
-	return kube_config_load(&reach->config, path, reach->options->context, err);
-}
-
-int reach_open_kube(struct reach *reach, struct error *err)
-{
-	if (reach->kube)
-		return 0;
-	if (load_config(reach, err) < 0)
-		return -1;
-	return kube_new(&reach->kube, reach->loop, reach->config, "ufmsyncctl/" UFMSYNC_VERSION, err);
-}
-
-const char *reach_namespace(struct reach *reach)
-{
-	struct error ignored;
-
-	return load_config(reach, &ignored) == 0 ? reach->config->namespace : NULL;
-}
 
 int reach_kube(struct reach *reach, const char *method, const char *path, const json_t *body, json_t **answer,
 	       struct error *err)
@@ -213,9 +157,9 @@ int reach_kube(struct reach *reach, const char *method, const char *path, const 
 	__attribute__((cleanup(mem_freep))) char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	static const char *const headers[] = { "Content-Type: application/json", NULL };
 
-	begin_call(reach);
 	if (reach_open_kube(reach, err) < 0)
 		return -1;
+	begin_call(reach);
 	kube_send_raw(reach->kube, &(struct http_request_options){ .method = method,
 								   .url = path,
 								   .headers = text ? headers : NULL,

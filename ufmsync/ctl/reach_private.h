@@ -31,6 +31,8 @@ struct reach {
 	int64_t deadline_ms; /* of the call under way */
 
 	struct kube_config *config; /* opened when first needed */
+	int64_t config_until_ms;    /* since 1970: a credential plugin is asked again then */
+	char *namespace;            /* of the kubeconfig's context */
 	struct kube *kube;
 	struct reach_token reader, operator;
 

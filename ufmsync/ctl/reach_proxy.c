@@ -100,6 +100,8 @@ static int ask_proxy(struct reach *reach, const char *method, const char *path, 
 	struct reach_token *token = reads ? &reach->reader : &reach->operator;
 	const char *service = reach->options->service_name ? reach->options->service_name : "ufmsync";
 
+	if (reach_open_kube(reach, err) < 0)
+		return -1;
 	if (ask_token(reach, token, reads ? "ufmsync-reader" : "ufmsync-operator", err) < 0)
 		return -1;
 	__attribute__((cleanup(mem_freep))) char *namespace = reach_segment(namespace_of(reach));

@@ -4,6 +4,7 @@
 
 #include "base/utf8.h"
 #include "ufmsync/ctl/command.h"
+#include "ufmsync/ctl/print.h"
 
 enum { LINE_MAX_BYTES = 1024 };
 
@@ -19,7 +20,8 @@ static void say(const struct ctl *ctl, const char *text)
 
 enum ctl_exit ctl_fail(const struct ctl *ctl, const struct error *err)
 {
-	say(ctl, err->text);
+	if (ctl_watch_is_news(ctl, err->text))
+		say(ctl, err->text);
 	return err->kind == ERROR_GONE ? CTL_NOT_FOUND : CTL_FAILED;
 }
 

@@ -6,7 +6,7 @@ import subprocess
 
 import objects
 from scenario import expect, expect_equal, scenario
-from servers import eventually, free_port
+from servers import client_of_kubeconfig, eventually, free_port
 from tool import Tool, endpoint, plain, proxy, serve, server
 
 
@@ -228,6 +228,62 @@ def unreachable(world):
                    "clusters": [{"name": "c", "cluster": {"server": "https://127.0.0.1:%d" % free_port()}}],
                    "users": [], "contexts": [{"name": "c", "context": {"cluster": "c"}}]}, f)
     return path
+
+
+def with_plugin(world, **more):
+    """A kubeconfig whose user is made by a credential plugin, which is a file beside it."""
+    path = os.path.join(world.folder, "by-plugin")
+    known = client_of_kubeconfig(world.kube.kubeconfig)
+    scheme = "https" if known.context else "http"
+    execute = dict({"apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin", "interactiveMode": "IfAvailable",
+                    "args": ["a b"], "env": [{"name": "FOR_PLUGIN", "value": "x"}]}, **more)
+    with open(path, "w") as f:
+        json.dump({"apiVersion": "v1", "kind": "Config", "current-context": "c",
+                   "clusters": [{"name": "c", "cluster": {"server": "%s://%s:%d" % (scheme, known.host, known.port),
+                                                          "certificate-authority": world.kube.ca}}],
+                   "users": [{"name": "u", "user": {"exec": execute}}],
+                   "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u", "namespace": world.ns("a")}}]}, f)
+    return path
+
+
+def write_plugin(world, body):
+    path = os.path.join(world.folder, "plugin")
+    with open(path + ".new", "w") as f:
+        f.write("#!/bin/sh\n" + body)
+    os.chmod(path + ".new", 0o755)
+    os.replace(path + ".new", path)
+
+
+@scenario()
+def credential_plugins_are_run_as_kubectl_runs_them(world):
+    daemon = serve(world)
+    found = two_pods(world, daemon)
+    tool, config = proxy(world, daemon), with_plugin(world)
+    given = {"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": {"token": world.kube.TOKEN}}
+    write_plugin(world, """[ "$1" = "a b" ] && [ "$FOR_PLUGIN" = x ] || exit 7
+case "$KUBERNETES_EXEC_INFO" in
+*'"kind":"ExecCredential"'*'"apiVersion":"client.authentication.k8s.io/v1"'*'"interactive":false'*) ;;
+*) exit 8 ;;
+esac
+cat <<END
+%s
+END
+""" % json.dumps(given))
+    result = tool.run("pods", "--no-headers", "--state", "published", KUBECONFIG=config)
+    expect_equal((result.code, lines(result.out, world)), (0, ["good  ib@net1  0x0005  %s  published  X" % found]), "%s" % result)
+
+    def fails(says, body, **more):
+        write_plugin(world, body)
+        failed = tool.run("status", KUBECONFIG=with_plugin(world, **more))
+        expect_equal((failed.code, failed.out), (1, ""), "%s" % failed)
+        expect("credential plugin" in failed.err and says in failed.err, "%r in %s" % (says, failed))
+        expect(world.kube.TOKEN not in failed.err, "what it printed is not repeated")
+    fails("it failed with exit code 9", "exit 9\n")
+    fails("no ExecCredential", "echo %s\n" % world.kube.TOKEN)
+    fails("of another apiVersion", "echo '%s'\n" % json.dumps(given), apiVersion="client.authentication.k8s.io/v1beta1")
+    fails("standard input is no terminal", "exit 0\n", interactiveMode="Always")
+    fails("install it from there", "exit 0\n", command="/no/such/plugin", installHint="install it from there")
+    fails("exec.apiVersion", "exit 0\n", apiVersion="client.authentication.k8s.io/v1alpha1")
 
 
 @scenario()
