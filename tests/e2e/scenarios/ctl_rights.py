@@ -137,7 +137,7 @@ def each_right_of_the_accounts_is_needed(world):
         world.client.call("DELETE", bindings)
         # What the service knows of a token it keeps a minute; the tool has a new one each time.
         refused = eventually("it is refused", lambda: next((r for r in [bob.run(*words)] if r.code), None))
-        fails(refused, 1, "%s may not %s" % (account, path), "nonResourceURL", "ClusterRole")
+        fails(refused, 1, "%s may not %s" % (account, path), "nonResourceURL", "deploy/operator")
 
 
 @scenario("real")
