@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -59,8 +60,10 @@ static int fill_credential(struct reach *reach, char **text, const char *path, s
 	reach->config_until_ms = INT64_MAX;
 	if (credential_has_plugin(user)) {
 		status = credential_fill(user, folder, &reach->config_until_ms, err);
+		char *filled = json_dumps(root, JSON_COMPACT);
+		assert(filled);
 		mem_wipe_free(*text);
-		*text = status == 0 ? json_dumps(root, JSON_COMPACT) : NULL;
+		*text = filled;
 	}
 	yaml_wipe(root);
 	return status < 0 ? error_wrap(err, "kubeconfig %.200s", path) : 0;
