@@ -23,6 +23,7 @@ struct direct {
 	int64_t asked_ms; /* when the last question was answered */
 	struct loop_timer late;
 	struct reach_exchange *feeding, *asking; /* that is waited for; NULL: none */
+	struct api_call *call;                   /* of it; NULL: none */
 	struct error why;                        /* why feeding ended too early */
 	char *holder;                            /* of the Lease, for /v1/status; NULL: not asked */
 	bool held;

@@ -167,6 +167,7 @@ static void on_answer(void *aux, int status, const json_t *object)
 	struct reach_exchange *exchange = direct->asking;
 
 	direct->asking = NULL;
+	direct->call = NULL;
 	exchange->answer->status = status;
 	exchange->answer->object = json_deep_copy(object);
 	exchange->done = true;
@@ -180,6 +181,8 @@ static void on_late(struct loop_timer *timer)
 	error_set(&direct->asking->answer->error, ERROR_RETRY,
 		  "the fabric manager did not answer within %lld s; --request-timeout gives it more time",
 		  (long long)direct_timeout_ms(direct) / 1000);
+	api_cancel(direct->call);
+	direct->call = NULL;
 	direct->asking->done = true;
 	direct->asking = NULL;
 	loop_stop(direct->reach->loop);
@@ -194,14 +197,14 @@ static void ask(struct direct *direct, struct direct_query *query, struct reach_
 
 	direct->asking = &exchange;
 	struct api_call *call = api_ask(direct->api, &request, on_answer, direct);
+	if (direct->asking) /* not answered at once */
+		direct->call = call;
 	loop_timer_init(&direct->late, direct->reach->loop, on_late);
 	loop_timer_at(&direct->late, loop_now_ms() + direct_timeout_ms(direct));
 	reach_wait(&exchange, "asking the fabric manager");
 	loop_timer_stop(&direct->late);
-	if (answer->error.kind != ERROR_NONE) {
-		api_cancel(call);
-		direct_forget(direct);
-	}
+	if (answer->error.kind != ERROR_NONE)
+		direct_forget(direct); /* with the list that nobody waits for any more */
 	direct->asked_ms = loop_now_ms();
 }
 

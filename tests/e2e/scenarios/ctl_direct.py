@@ -260,3 +260,17 @@ def the_list_of_a_big_fabric_is_never_held_whole(world):
     many = kilobytes(tool, 101)
     expect_equal(len(tool.run("pkeys").rows()), 101, "all PKeys")
     expect(many - few < 1500, "%d KB with one member, %d KB with 50,000" % (few, many))
+
+
+@scenario()
+def a_slow_ufm_is_given_up_in_time(world):
+    """The list of all is quick, that of one PKey is not."""
+    served(world, "p")
+    tool = direct(world, UFM_TIMEOUT="2s")
+    world.ufm.fault("hang", match={"operation": "get"})
+    result = tool.run("pkey", "0x5", "--request-timeout", "700ms")
+    expect_equal([result.code, result.out], [1, ""], result)
+    expect("the fabric manager did not answer within" in result.err, result)
+    result = tool.run("pkeys")
+    expect_equal([result.code] + [row[0] for row in result.rows()], [0, "0x0005"], result)
+    world.ufm.heal()
