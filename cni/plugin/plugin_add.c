@@ -1,3 +1,5 @@
+#include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -56,6 +58,17 @@ static int prepare_and_ask(struct adding *adding, struct cni_error *err)
 	return asked;
 }
 
+/* A runtime, or multus, that was killed while the service was waited for reads no result any more: it, or its successor,
+ * has said DEL by now, and what were attached after that nobody would ever take away. */
+static int check_heard(const struct plugin_call *call, struct cni_error *err)
+{
+	struct pollfd out = { .fd = fileno(call->out) }; /* an error is always told */
+
+	if (poll(&out, 1, 0) <= 0 || !(out.revents & (POLLERR | POLLHUP)))
+		return 0;
+	return cni_fail(err, CNI_IO_FAILURE, "whoever started this ADD is gone: nothing was attached");
+}
+
 static int run_delegate(const struct adding *adding, struct delegate_result *result, struct cni_error *err)
 {
 	const struct netconf_given given = { .guid = adding->answer.guid, .pkey = adding->answer.pkey };
@@ -100,7 +113,7 @@ static int add(struct adding *adding)
 	struct cni_error err;
 	int status;
 
-	if (prepare_and_ask(adding, &err) < 0 || run_delegate(adding, &result, &err) < 0)
+	if (prepare_and_ask(adding, &err) < 0 || check_heard(call, &err) < 0 || run_delegate(adding, &result, &err) < 0)
 		return plugin_fail(call, &err);
 	if (verify(adding, &result, &err) < 0) {
 		undo(adding, &result);

@@ -376,6 +376,18 @@ class WithService(Case):
         child.stdin.write(json.dumps(self.config()).encode())
         self.assertFalse(self.leaves_a_core(child))
 
+    def test_nothing_is_attached_for_a_runtime_that_is_gone(self):
+        """Killed while its ADD waits, it has said DEL by now, or says it to a sandbox that nobody knows of."""
+        child = subprocess.Popen([PLUGIN], env=self.environment("ADD"), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.service.before = child.stdout.close
+        with child.stdin:
+            child.stdin.write(json.dumps(self.config()).encode())
+        self.assertEqual(child.wait(60), 1)
+        self.assertEqual(self.calls(), [])
+        line, = self.log()
+        self.assertEqual((line["outcome"], line["guid"]), ("failed", GUID))
+        self.assertIn("is gone", line["message"])
+
     def test_a_refusal_reaches_the_runtime_and_not_the_delegate(self):
         self.service.answer = {"error": {"code": "BadPKey", "message": "0x0 is none", "retry": False}}
         self.assert_error(self.run_plugin("ADD", self.config()), 103, "BadPKey: 0x0 is none")
