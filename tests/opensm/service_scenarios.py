@@ -227,7 +227,7 @@ def drift_behind_opensms_back_is_found_and_nothing_loops(world):
         world.guid("p%d" % host)
     reloads = daemon.metric("ufmsync_opensm_reloads_total")
     lid = world.fabric.lids()[guid_of_host(3)]
-    world.fabric.set_pkeys(os.path.join(world.binaries, os.pardir, "tests", "set_pkeys"), lid, 0x7fff, 0, 0x8abc)
+    world.fabric.set_pkeys(os.path.join(world.tools, "set_pkeys"), lid, 0x7fff, 0, 0x8abc)
     eventually("it is found", lambda: daemon.metric("ufmsync_opensm_drifted") == 1, 60)
     said = daemon.said("OPENSM_DRIFT")
     expect_equal(len(said), 1, "how often it is said")

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import subprocess
 import threading
 
 import fabric as fabrics
@@ -105,6 +106,8 @@ class OpensmStand:
 class OpensmWorld(World):
     HOSTS = 6
     SM_KEY = "0x73917391cafe"
+    asan = False  # ufmsyncd is built with it
+    tools = None  # where the programs of these tests are
 
     @property
     def fabric(self):
@@ -133,6 +136,10 @@ class OpensmWorld(World):
         shim = fabric.environment(more.pop("host", 1))
         settings.update({name: shim[name] for name in ("LD_PRELOAD", "SIM_HOST", "IBSIM_SOCKNAME")})
         settings.update(more)
+        if self.asan:
+            # Its library must come first.  The shim reads behind the end of its own buffers, with library calls alone.
+            settings["LD_PRELOAD"] = " ".join(filter(None, (asan_library(), settings["LD_PRELOAD"])))
+            settings["ASAN_OPTIONS"] = "replace_intrin=0:detect_leaks=1"
         return settings
 
     def members(self, pkey=None):
@@ -158,6 +165,10 @@ class OpensmWorld(World):
             except (KeyError, fabrics.Failed):
                 return False  # nobody can ask it
         eventually("host %d's port shows %s" % (host, wanted), shows, timeout)
+
+
+def asan_library():
+    return subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def guid_text(host):

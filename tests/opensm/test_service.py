@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """ufmsyncd with OpenSM in the place of UFM: the scenarios of this folder, and those of tests/e2e that say nothing of UFM.
 
-usage: tests/opensm/test_service.py --binaries build/bin [--jobs N] [--only TEXT] [--list] [--keep]
+usage: tests/opensm/test_service.py --binaries build/bin [--asan --tools build/tests] [--jobs N] [--only TEXT] [--list] [--keep]
 """
 import argparse
 import importlib
@@ -99,12 +99,16 @@ def work(wanted, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binaries", required=True)
+    parser.add_argument("--asan", action="store_true", help="they are built with AddressSanitizer")
+    parser.add_argument("--tools", help="where the tests' own programs are, built without (default: tests beside the binaries)")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     options.binaries = os.path.abspath(options.binaries)
+    OpensmWorld.asan = options.asan
+    OpensmWorld.tools = os.path.abspath(options.tools or os.path.join(options.binaries, os.pardir, "tests"))
     wanted = [("opensm." + one.__name__, one) for one in service_scenarios.SCENARIOS] + list(of_the_main_suite())
     wanted = [one for one in wanted if options.only in one[0]]
     if options.list:
