@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "pkey/opensm.h"
 #include "pkey/ufm.h"
+#include "pkey/ufm_enforcement.h"
 #include "secrets/pem.h"
 #include "ufmsync/ctl/doctor.h"
 
@@ -80,7 +81,8 @@ struct asking {
 	struct doctor *doctor;
 	struct reach_exchange exchange;
 	struct error err; /* of kind NONE: it went well */
-	int membership;   /* of the default partition, as UFM lists it; -1: not said */
+	enum ufm_enforcement enforcement;
+	int membership; /* of the default partition, as UFM lists it; -1: not said */
 };
 
 static void on_done(void *aux, const struct error *err)
@@ -125,9 +127,7 @@ static void look_at_default_partition(struct doctor *doctor)
 	if (asking.err.kind != ERROR_NONE)
 		doctor_say(doctor, DOCTOR_FAILURE, "default partition", "UFM: %s", asking.err.text);
 	else if (asking.membership == MEMBERSHIP_LIMITED)
-		doctor_say(doctor, DOCTOR_OK, "default partition",
-			   "0x7fff gives limited membership; enforcement is not shown by UFM's list: "
-			   "no_partition_enforcement is to be false in gv.cfg");
+		doctor_say(doctor, DOCTOR_OK, "default partition", "0x7fff gives limited membership");
 	else if (asking.membership == MEMBERSHIP_FULL)
 		doctor_say(
 			doctor, DOCTOR_FAILURE, "default partition",
@@ -136,7 +136,43 @@ static void look_at_default_partition(struct doctor *doctor)
 	else
 		doctor_say(doctor, DOCTOR_WARNING, "default partition",
 			   "this UFM does not say what 0x7fff gives (6.19 and later do): see that gv.cfg has "
-			   "default_membership = limited and no_partition_enforcement = false");
+			   "default_membership = limited");
+}
+
+static void on_enforcement(void *aux, enum ufm_enforcement enforcement)
+{
+	struct asking *asking = aux;
+
+	asking->enforcement = enforcement;
+	asking->exchange.done = true;
+	loop_stop(asking->exchange.reach->loop);
+}
+
+static void look_at_enforcement(struct doctor *doctor)
+{
+	const struct config *config = &doctor->direct->config;
+	struct ufm_enforcement_ask *ask;
+	struct asking asking;
+	struct error err;
+
+	begin(&asking, doctor);
+	if (ufm_enforcement_ask(&ask, doctor->reach->loop, &config->ufm, settings_secrets(config->settings),
+				on_enforcement, &asking, &err) < 0) {
+		doctor_say(doctor, DOCTOR_FAILURE, "enforcement", "%s", err.text);
+		return;
+	}
+	reach_wait(&asking.exchange, "asking UFM");
+	ufm_enforcement_free(ask);
+	if (asking.enforcement == UFM_ENFORCEMENT_ON)
+		doctor_say(doctor, DOCTOR_OK, "enforcement", "the subnet manager enforces partitions");
+	else if (asking.enforcement == UFM_ENFORCEMENT_OFF)
+		doctor_say(doctor, DOCTOR_FAILURE, "enforcement",
+			   "the subnet manager does not enforce partitions, so PKeys keep nobody apart: set "
+			   "no_partition_enforcement = false in UFM's gv.cfg");
+	else
+		doctor_say(
+			doctor, DOCTOR_WARNING, "enforcement",
+			"UFM does not say, or not to this user: see that gv.cfg has no_partition_enforcement = false");
 }
 
 static void look_at_ufm(struct doctor *doctor)
@@ -154,6 +190,7 @@ static void look_at_ufm(struct doctor *doctor)
 	const char *version = ufm_version(backend);
 	doctor_say(doctor, DOCTOR_OK, "UFM", "answers and lets us in, version %s", *version ? version : "not said");
 	look_at_default_partition(doctor);
+	look_at_enforcement(doctor);
 }
 
 static void on_finding(void *aux, const struct opensm_finding *finding)

@@ -46,6 +46,7 @@ def doctor_looks_at_settings_and_fabric_without_the_service(world):
     lines.expect("record key", "warning", "openssl rand -base64 32")
     lines.expect("UFM", "ok", "answers and lets us in, version 6.")
     lines.expect("default partition", "ok", "limited")
+    lines.expect("enforcement", "ok", "enforces")
     lines.expect("API server", "ok", "answers, version v")
     lines.expect("networks", "ok", "InfiniBand")
     lines.expect("Lease", "failure", "nobody leads")
@@ -80,8 +81,16 @@ def doctor_says_why_ufm_does_not_let_us_in(world):
     lines = doctor(world, direct(world, UFM_ADDRESS=None))
     lines.expect("settings", "failure", "UFM_ADDRESS")
     lines.expect("API server", "ok")
-    world.ufm.control.call("POST", "/control/switches", {"management_membership": "full"})
-    doctor(world, direct(world)).expect("default partition", "failure", "default_membership = limited")
+    world.ufm.control.call("POST", "/control/switches", {"management_membership": "full", "no_partition_enforcement": True})
+    lines = doctor(world, direct(world))
+    lines.expect("default partition", "failure", "default_membership = limited")
+    lines.expect("enforcement", "failure", "no_partition_enforcement = false")
+    world.ufm.control.call("POST", "/control/switches", {"management_membership": "absent"})
+    world.ufm.fault("status", match={"operation": "smconf"}, code=403, body="no")
+    lines = doctor(world, direct(world))
+    lines.expect("default partition", "warning", "6.19")
+    lines.expect("enforcement", "warning", "not to this user")
+    world.ufm.heal()
 
 
 def allow(world, user, rules):
