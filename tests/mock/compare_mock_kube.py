@@ -273,6 +273,31 @@ def ask_watches(s):
     s.ask("watch of a bad field", "GET", PODS + "?watch=1&fieldSelector=a%3Db")
 
 
+def ask_proxy(s):
+    """Tokens of service accounts, and each way that the service proxy fails."""
+    base = NS + "/t/"
+    token = lambda name, **spec: s.ask("token of %s %s" % (name, spec), "POST", base + "serviceaccounts/%s/token" % name,
+                                       {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec},
+                                       pick=lambda o: (o["kind"], o["spec"]["audiences"], bool(o["status"]["token"])))
+    proxied = lambda label, name: s.ask("proxy " + label, "GET", base + "services/%s/proxy/v1/x" % name)
+    token("nobody", audiences=["ufmsync"])
+    s.ask("service account", "POST", base + "serviceaccounts", {"metadata": {"name": "sa"}})
+    token("sa", audiences=["ufmsync"], expirationSeconds=600)
+    token("sa", audiences=["ufmsync"], expirationSeconds=599)
+    s.ask("token is not got", "GET", base + "serviceaccounts/sa/token")
+    proxied("no service", "https:svc:8443")
+    s.ask("service", "POST", base + "services", {"metadata": {"name": "svc"}, "spec": {"ports": [
+        {"name": "https", "port": 8443}]}})
+    proxied("no endpoints object", "https:svc:8443")
+    s.ask("endpoints", "POST", base + "endpoints", {"metadata": {"name": "svc"}})
+    proxied("no endpoint", "https:svc:8443")
+    proxied("no such port", "https:svc:8444")
+    proxied("no such scheme", "ftp:svc:8443")
+    s.ask("an endpoint of no pod", "PUT", base + "endpoints/svc", {"metadata": {"name": "svc"}, "subsets": [
+        {"addresses": [{"ip": "192.0.2.7"}], "ports": [{"name": "https", "port": 8443}]}]})
+    proxied("an endpoint of no pod", "https:svc:8443")
+
+
 def session(kube):
     s = Session(kube)
     made = ask_objects(s)
@@ -282,6 +307,7 @@ def session(kube):
     ask_events(s)
     ask_lists(s)
     ask_watches(s)
+    ask_proxy(s)
     return s.results
 
 

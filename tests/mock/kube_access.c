@@ -211,11 +211,15 @@ void mkube_access_issue(struct mkube_access *access, const char *namespace, cons
 		return;
 	}
 	if (seconds < 600) {
-		mkube_fail(reply, 422, "Invalid", json_object(),
+		static const char why[] = "may not specify a duration less than 10 minutes";
+
+		mkube_fail(reply, 422, "Invalid",
+			   json_pack("{s:s, s:s, s:[{s:s, s:s, s:s}]}", "group", "authentication.k8s.io", "kind",
+				     "TokenRequest", "causes", "reason", "FieldValueInvalid", "message", why, "field",
+				     "spec.expirationSeconds"),
 			   "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: "
-			   "%lld: "
-			   "may not specify a duration less than 10 minutes",
-			   (long long)seconds);
+			   "%lld: %s",
+			   (long long)seconds, why);
 		json_decref(request);
 		return;
 	}

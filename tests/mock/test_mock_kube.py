@@ -2,6 +2,7 @@
 """mock-kube as its users meet it: over HTTP, started as a process.  Usage: test_mock_kube.py PATH_OF_MOCK_KUBE"""
 
 import http.client
+import http.server
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 MOCK_KUBE = ""
@@ -495,6 +497,51 @@ class Access(unittest.TestCase):
             spec = {"user": "u", "nonResourceAttributes": {"verb": "post", "path": "/v1/attach"}}
             answer = mock.create({"spec": spec}, "/apis/authorization.k8s.io/v1/subjectaccessreviews")
             self.assertTrue(answer["status"]["allowed"])
+
+    def test_a_token_of_a_service_account_is_known_to_reviews(self):
+        with Mock() as mock:
+            accounts = "/api/v1/namespaces/default/serviceaccounts"
+            request = {"spec": {"audiences": ["ufmsync"], "expirationSeconds": 600}}
+            self.assertEqual(mock.call("POST", accounts + "/reader/token", request)[0], 404)
+            mock.create({"metadata": {"name": "reader"}}, accounts)
+            token = mock.create(request, accounts + "/reader/token")["status"]["token"]
+            review = mock.create({"spec": {"token": token, "audiences": ["ufmsync"]}},
+                                 "/apis/authentication.k8s.io/v1/tokenreviews")
+            self.assertEqual(review["status"]["user"]["username"], "system:serviceaccount:default:reader")
+
+    def test_the_service_proxy_goes_to_an_endpoint_without_authorization(self):
+        seen = []
+
+        class Service(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                seen.append((self.path, self.headers["Authorization"], self.headers["X-Ufmsync-Token"], body))
+                self.send_response(409)
+                self.end_headers()
+                self.wfile.write(b'{"error":{}}')
+
+            def log_message(self, *_):
+                pass
+        service = http.server.HTTPServer(("127.0.0.1", 0), Service)
+        threading.Thread(target=service.serve_forever, daemon=True).start()
+        base = "/api/v1/namespaces/default/"
+        with Mock() as mock:
+            mock.create({"metadata": {"name": "s"}, "spec": {"ports": [{"name": "p", "port": 80}]}}, base + "services")
+            pod_object = mock.create(pod("backing"))
+            mock.call("PUT", base + "pods/backing/status", dict(pod_object, status={"podIP": "127.0.0.1"}))
+            mock.create({"metadata": {"name": "s"}, "subsets": [{
+                "addresses": [{"ip": "127.0.0.1", "targetRef": {"kind": "Pod", "namespace": "default", "name": "backing"}}],
+                "ports": [{"name": "p", "port": service.server_port}]}]}, base + "endpoints")
+            connection = mock.connection()
+            connection.request("POST", base + "services/http:s:80/proxy/v1/x?a=b%26c", b"body",
+                               dict(mock.headers, **{"X-Ufmsync-Token": "t", "Authorization": "Bearer " + TOKEN}))
+            answer = connection.getresponse()
+            self.assertEqual((answer.status, answer.read()), (409, b'{"error":{}}'))
+            connection.close()
+            service.shutdown()
+            service.server_close()
+            self.assertEqual(seen, [("/v1/x?a=b%26c", None, "t", b"body")])
+            self.assertEqual(mock.call("GET", base + "services/http:s:80/proxy/")[0], 503)  # nobody is there any more
 
     def test_https_with_the_kubeconfig_it_wrote(self):
         with Mock(tls=True) as mock:
