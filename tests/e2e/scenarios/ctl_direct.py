@@ -1,4 +1,5 @@
 """ufmsyncctl --direct: what it says without the service, and what it says is different."""
+import base64
 import json
 import os
 import subprocess
@@ -97,19 +98,29 @@ def without_records_the_annotations_are_believed(world):
     expect_equal([result.code, result.out], [0, ""], result)
 
 
+def forge(record, old, new):
+    """The same record with another GUID, under the signature of before."""
+    version, payload, signature = record.split(".")
+    text = base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)).decode()
+    expect(old in text, "the record names the GUID: " + text)
+    forged = base64.urlsafe_b64encode(text.replace(old, new).encode()).decode().rstrip("=")
+    return ".".join((version, forged, signature))
+
+
 @scenario()
 def with_the_key_a_forged_record_is_worth_nothing(world):
-    """Who has the key is told of it; who has not sees a pod that says so, and can look."""
+    """Who has no key is told that what is on the pod is believed."""
     member, = served(world, "p")
     record = world.get_pod("p")["metadata"]["annotations"][objects.RECORD]
-    forged = record[:-4] + ("AAAA" if record[-4:] != "AAAA" else "BBBB")
-    world.annotate_pod("p", {objects.RECORD: forged})
-    world.nad("other", objects.ib_config("0x6"))
-    ours = direct(world, UFMSYNC_RECORD_KEY=world.settings()["UFMSYNC_RECORD_KEY"])
-    result = ours.run("pods", "-A", "-o", "json")
-    item, = [i for i in json.loads(result.out)["items"] if i["pod"] == "p"]
-    expect_equal(item["guid"], colons(member), "by its annotation")
-    expect("believed unverified" not in result.err, result)
+    world.annotate_pod("p", {objects.RECORD: forge(record, colons(member), colons(guid(0x55)))})
+
+    def guid_of(tool):
+        result = tool.run("pods", "-A", "-o", "json")
+        item, = [i for i in json.loads(result.out)["items"] if i["pod"] == "p"]
+        return item["guid"], "believed unverified" in result.err
+    expect_equal(guid_of(direct(world)), (colons(guid(0x55)), True), "without the key")
+    key = world.settings()["UFMSYNC_RECORD_KEY"]
+    expect_equal(guid_of(direct(world, UFMSYNC_RECORD_KEY=key)), (colons(member), False), "with it")
 
 
 @scenario()
