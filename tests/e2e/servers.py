@@ -1,5 +1,6 @@
 """The real processes that a scenario talks to, each ended by its own id."""
 import base64
+import collections
 import http.client
 import json
 import os
@@ -47,13 +48,20 @@ def always(what, check, seconds):
         time.sleep(POLL)
 
 
+promised = collections.deque(maxlen=1000)
+
+
 def free_port():
-    """A port for a server that is started soon: below those that the kernel gives to outgoing connections."""
+    """A port for a server that is started soon: below those that the kernel gives to outgoing connections, and none that
+    another one of ours may still be about to take."""
     while True:
         port = random.randint(12000, 32000)
+        if port in promised:
+            continue
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
+                promised.append(port)
                 return port
             except OSError:
                 continue

@@ -219,7 +219,7 @@ def orphans_that_are_named_are_removed_behind_the_brake(world):
 @scenario()
 def pages_hold_together_what_one_answer_would(world):
     world.nad("ib", objects.ib_config("0x5"))
-    daemon = world.serve()
+    daemon = world.serve(UFMSYNC_ORPHANS="keep")
     names = ["p%02d" % i for i in range(40)]
     for name in names:
         world.pod(name, "ib,ib")
