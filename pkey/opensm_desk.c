@@ -291,7 +291,7 @@ static int read_proven(struct opensm_desk *desk, struct guid own, const struct b
 
 int opensm_desk_read(struct opensm_desk *desk, struct error *err)
 {
-	struct guid own;
+	struct guid own = { 0 };
 	struct buf text;
 
 	buf_init(&text, PARTITIONS_TEXT_MAX);

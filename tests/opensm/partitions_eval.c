@@ -65,13 +65,11 @@ static size_t read_ours(struct partitions_ours *ours, struct members **members, 
 	size_t n = 0;
 
 	for (const char *word = strtok(words, " "); word; word = strtok(NULL, " ")) {
-		unsigned pkey;
-		unsigned long long guid;
-		char level[16] = "";
+		char *level;
+		unsigned pkey = (unsigned)strtoul(word, &level, 16) & 0x7fff;
+		uint64_t guid = strtoull(level + 1, &level, 16);
 		size_t at = 0;
 
-		if (sscanf(word, "%x:%llx:%15s", &pkey, &guid, level) != 3)
-			continue;
 		while (at < n && ours[at].pkey.v != pkey)
 			at++;
 		if (at == OURS_MAX)
@@ -81,7 +79,7 @@ static size_t read_ours(struct partitions_ours *ours, struct members **members, 
 			ours[n] = (struct partitions_ours){ { (uint16_t)pkey }, pkey & 1, pkey & 2, members[n] };
 			n++;
 		}
-		enum membership membership = strcmp(level, "full") == 0 ? MEMBERSHIP_FULL : MEMBERSHIP_LIMITED;
+		enum membership membership = strcmp(level, ":full") == 0 ? MEMBERSHIP_FULL : MEMBERSHIP_LIMITED;
 		members_add(members[at], (struct member){ { guid }, membership, false });
 	}
 	return n;
