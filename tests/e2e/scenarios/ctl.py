@@ -356,5 +356,5 @@ class Ending:
 
     def end(self):
         if self.child.poll() is None:
-            self.child.send_signal(signal.SIGINT)
+            self.child.send_signal(signal.SIGTERM)
         self.child.wait(10)
