@@ -35,6 +35,7 @@ struct sim_sighting {
 	int64_t join_answered_at, join_answered_before, leave_answered_at;
 	/* An orphan that this process removed. */
 	bool removed, came_back;
+	bool named; /* by an operator, who has looked */
 	int64_t removed_at;
 };
 

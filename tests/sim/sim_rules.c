@@ -43,6 +43,13 @@ void sim_rules_confirmed(struct sim *sim, struct sim_process *process)
 		mind->sightings[i].came_back = mind->sightings[i].removed = false;
 }
 
+/* Wherever it is listed. */
+void sim_rules_named(struct sim *sim, struct sim_process *process, struct guid guid)
+{
+	for (uint16_t v = PKEY_FIRST; v <= 0x1f; v++)
+		sim_mind_sighting(sim_rules_mind(sim, process), guid, (struct pkey){ v })->named = true;
+}
+
 const char *sim_owner_name(const struct sim *sim, struct sim_owner owner, char out[64])
 {
 	const struct sim_pod *pod;

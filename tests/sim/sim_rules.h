@@ -44,6 +44,7 @@ void sim_rules_free(struct sim_rules *rules);
 void sim_rules_born(struct sim *sim, struct sim_process *process);
 void sim_rules_leads(struct sim *sim, struct sim_process *process, bool settled);
 void sim_rules_confirmed(struct sim *sim, struct sim_process *process);
+void sim_rules_named(struct sim *sim, struct sim_process *process, struct guid guid);
 
 /* What the engine wants done, before it is carried out. */
 void sim_rules_action(struct sim *sim, struct sim_process *process, const struct engine_action *action);

@@ -129,15 +129,17 @@ static void judge_orphan(struct sim *sim, const struct sim_mind *mind, const str
 	unsigned long long guid = sighting->guid.v;
 	unsigned pkey = sighting->pkey.v;
 
-	if (options->orphans == ENGINE_ORPHANS_KEEP)
+	bool named = sighting->named;
+
+	if (!named && options->orphans == ENGINE_ORPHANS_KEEP)
 		sim_fail(sim, "orphans: keep", "orphan %llx in 0x%x is removed though orphans are kept", guid, pkey);
-	if (options->orphans == ENGINE_ORPHANS_BRAKE && !mind->settled && mind->orphan_at_first)
+	if (!named && options->orphans == ENGINE_ORPHANS_BRAKE && !mind->settled && mind->orphan_at_first)
 		sim_fail(sim, "orphans: brake", "orphan %llx in 0x%x is removed before the cluster is settled", guid,
 			 pkey);
-	if (options->orphans == ENGINE_ORPHANS_BRAKE && mind->too_many)
+	if (!named && options->orphans == ENGINE_ORPHANS_BRAKE && mind->too_many)
 		sim_fail(sim, "orphans: brake", "orphan %llx in 0x%x is removed though there were too many", guid,
 			 pkey);
-	if (sighting->times < 2 || sim->world.now - sighting->first_seen < options->orphan_grace_ms)
+	if (sighting->times < (named ? 1 : 2) || sim->world.now - sighting->first_seen < options->orphan_grace_ms)
 		sim_fail(sim, "orphans: seen twice",
 			 "orphan %llx in 0x%x is removed after %u sightings, %lld ms after the first", guid, pkey,
 			 sighting->times, (long long)(sim->world.now - sighting->first_seen));

@@ -112,6 +112,10 @@ static void settle(struct sim *sim, uint64_t *steps)
 	sim_cluster_ensure(sim);
 	run_until(sim, sim->world.now + settling_time(sim), steps);
 	sim_judge_converged(sim, true);
+	if (sim_rng_chance(&sim->rng, 50)) {
+		sim_chaos_name(sim);
+		run_until(sim, sim->world.now + 60000, steps);
+	}
 	confirm(sim);
 	run_until(sim, sim->world.now + round, steps);
 	sim_judge_converged(sim, false);
