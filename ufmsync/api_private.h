@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "ufmsync/api.h"
 
-enum { API_LIMIT = 500, API_LIMIT_MAX = 5000, API_REMOVE_MAX = 500, API_CALLS_MAX = 256 };
+enum { API_LIMIT = 500, API_LIMIT_MAX = 5000, API_REMOVE_MAX = 500, API_CALLS_MAX = 64 };
 enum { API_SLICE_NS = 800 * 1000 };
 
 enum api_key {

@@ -11,7 +11,7 @@
 /* What operators ask at the https port: who they are is checked, then the API is asked, and its answer goes out in pieces,
  * so that no page, however long, keeps the loop. */
 
-enum { ASKS_MAX = 256, WHOLE_ITEMS_MAX = 32, SLICE_NS = 800 * 1000, PIECE_ITEMS = 16 };
+enum { ASKS_MAX = 64, WHOLE_ITEMS_MAX = 32, SLICE_NS = 800 * 1000, PIECE_ITEMS = 16 };
 
 struct service_api {
 	struct api *api;
