@@ -267,9 +267,10 @@ static int tell(struct opensm_desk *desk, const struct buf *text, struct error *
 
 	if (desk->told && opensm_remembers(desk, text))
 		return 0;
+	struct mad_sm_info reader = opensm_reader(desk);
 	if (opensm_prove(desk, false, 0, 0, &proof, err) < 0)
 		return opensm_retry(err);
-	opensm_remember(desk, text, (struct mad_sm_info){ 0 });
+	opensm_remember(desk, text, reader);
 	return 0;
 }
 

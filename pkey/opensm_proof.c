@@ -250,7 +250,7 @@ bool opensm_remembers(struct opensm_desk *desk, const struct buf *text)
 	if (text->len != desk->read.len || memcmp(text->data, desk->read.data, text->len) != 0)
 		return false;
 	struct mad_sm_info now = opensm_reader(desk);
-	if (!now.guid.v || !desk->reader.guid.v)
+	if (!now.guid.v)
 		return true;
 	/* It counts what it does, from 0 at its start. */
 	if (now.guid.v != desk->reader.guid.v || (int32_t)(now.activity - desk->reader.activity) < 0)
