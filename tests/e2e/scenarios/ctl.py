@@ -6,7 +6,7 @@ import subprocess
 
 import objects
 from scenario import expect, expect_equal, scenario
-from servers import client_of_kubeconfig, eventually, free_port
+from servers import Failed, client_of_kubeconfig, eventually, free_port
 from tool import Tool, endpoint, plain, proxy, serve, server
 
 
@@ -357,4 +357,9 @@ class Ending:
     def end(self):
         if self.child.poll() is None:
             self.child.send_signal(signal.SIGTERM)
-        self.child.wait(10)
+        try:
+            self.child.wait(10)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise Failed("ufmsyncctl --watch did not end within 10 s of SIGTERM")
