@@ -77,8 +77,19 @@ static const char *world_last_error(void *aux, int64_t *wall_ms)
 
 /* --- answers --- */
 
-static void send_text(struct httpd_request *http, int status, const char *text)
+static void count(struct service *service, int status)
 {
+	if (status < 300)
+		service->counts.api_answered++;
+	else if (status < 500)
+		service->counts.api_refused++;
+	else
+		service->counts.api_failed++;
+}
+
+static void send_text(struct service *service, struct httpd_request *http, int status, const char *text)
+{
+	count(service, status);
 	httpd_answer(http, status, "application/json",
 		     status == 401   ? challenge
 		     : status == 503 ? later
@@ -86,12 +97,13 @@ static void send_text(struct httpd_request *http, int status, const char *text)
 		     text, strlen(text));
 }
 
-static void send_error(struct httpd_request *http, int status, const char *code, const char *message)
+static void send_error(struct service *service, struct httpd_request *http, int status, const char *code,
+		       const char *message)
 {
 	json_t *answer = json_pack("{s:{s:s,s:s}}", "error", "code", code, "message", message);
 	char *text = answer ? json_dumps(answer, JSON_COMPACT) : NULL;
 
-	send_text(http, status, text ? text : "{\"error\":{\"code\":\"Unavailable\",\"message\":\"\"}}");
+	send_text(service, http, status, text ? text : "{\"error\":{\"code\":\"Unavailable\",\"message\":\"\"}}");
 	free(text);
 	json_decref(answer);
 }
@@ -112,11 +124,12 @@ static void ask_free(struct ask *ask)
 
 static void ask_fail(struct ask *ask, int status, const char *code, const char *message)
 {
+	struct service *service = ask->service;
 	struct httpd_request *http = ask->http;
 
 	httpd_set_aux(http, NULL);
 	ask_free(ask);
-	send_error(http, status, code, message);
+	send_error(service, http, status, code, message);
 }
 
 /* --- a long answer, in pieces --- */
@@ -193,6 +206,7 @@ static void stream(struct ask *ask, int status, const json_t *answer)
 {
 	ask->tail = tail_of(answer);
 	ask->items = json_incref(json_object_get(answer, "items"));
+	count(ask->service, status);
 	httpd_stream_start(ask->http, status, "application/json", plain);
 	write_piece(ask, "{\"items\":[");
 	loop_timer_at(&ask->timer, loop_now_ms());
@@ -220,6 +234,7 @@ static void say(const struct ask *ask, int status, const json_t *answer)
 static void on_answer(void *aux, int status, const json_t *answer)
 {
 	struct ask *ask = aux;
+	struct service *service = ask->service;
 	struct httpd_request *http = ask->http;
 
 	ask->call = NULL;
@@ -231,7 +246,7 @@ static void on_answer(void *aux, int status, const json_t *answer)
 	char *text = json_dumps(answer, JSON_COMPACT);
 	httpd_set_aux(http, NULL);
 	ask_free(ask);
-	send_text(http, status, text ? text : "{}");
+	send_text(service, http, status, text ? text : "{}");
 	free(text);
 }
 
@@ -267,6 +282,7 @@ static void send_document(struct ask *ask)
 	size_t len;
 	const char *text = api_document(&len);
 
+	count(ask->service, 200);
 	httpd_set_aux(http, NULL);
 	ask_free(ask);
 	httpd_answer(http, 200, "application/json", plain, text, len);
@@ -315,15 +331,15 @@ void service_api_handle(struct service *service, struct httpd_request *http)
 
 	httpd_set_aux(http, NULL);
 	if (!api_has_path(httpd_path(http)) && strcmp(httpd_path(http), document_path) != 0) {
-		send_error(http, 404, "NotFound", "no such path; /v1/openapi.json says what there is");
+		send_error(service, http, 404, "NotFound", "no such path; /v1/openapi.json says what there is");
 		return;
 	}
 	if (!token) {
-		send_error(http, 401, "Unauthorized", "there is no bearer token");
+		send_error(service, http, 401, "Unauthorized", "there is no bearer token");
 		return;
 	}
 	if (api->n_asks >= ASKS_MAX) {
-		send_error(http, 503, "TooManyRequests", "too many questions are being answered already");
+		send_error(service, http, 503, "TooManyRequests", "too many questions are being answered already");
 		return;
 	}
 	struct ask *ask = mem_alloc(sizeof *ask);

@@ -39,6 +39,10 @@ static void attach_metrics(const struct service *service, struct buf *out)
 		 (const uint64_t[]){ counts.attached, counts.refused, counts.timed_out, counts.unauthenticated,
 				     counts.forbidden, counts.bad, counts.too_many_node, counts.too_many,
 				     counts.unavailable, counts.gone });
+	outcomes(out, "ufmsync_api_requests_total", "Questions of operators by how they ended.",
+		 (const char *const[]){ "answered", "refused", "failed", NULL },
+		 (const uint64_t[]){ service->counts.api_answered, service->counts.api_refused,
+				     service->counts.api_failed });
 	metric(out, "ufmsync_access_reviews_total", "counter", "Reviews of tokens that the API server was asked for.",
 	       reviews);
 	metric(out, "ufmsync_access_kept_total", "counter", "Checks of tokens that a kept answer served.", kept);

@@ -70,6 +70,7 @@ struct service {
 		uint64_t write_ok, write_failed, list_ok, list_failed, patch_ok, patch_stale, patch_refused,
 			patch_failed;
 		uint64_t turns;
+		uint64_t api_answered, api_refused, api_failed; /* 2xx, 4xx, 5xx to operators */
 		uint64_t https_body_too_large, https_headers_too_large, https_too_many;
 	} counts;
 };

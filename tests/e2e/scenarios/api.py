@@ -184,6 +184,8 @@ def who_may_ask_is_for_the_api_server_to_say(world):
     for headers in (["X-Ufmsync-Token: wrong"], ["Authorization: Basic " + operator.token], ["X-Other: x"]):
         status, answer = operator.raw("/v1/status", headers=headers)
         expect_equal((status, answer["error"]["code"]), (401, "Unauthorized"), repr(headers)[:40])
+    counts = [daemon.metric('ufmsync_api_requests_total{outcome="%s"}' % name) for name in ("answered", "refused", "failed")]
+    expect_equal(counts, [2, 6, 0], "counted")
     operator.ask("/v1/audit", "POST")
 
 
