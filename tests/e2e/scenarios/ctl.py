@@ -5,7 +5,7 @@ import signal
 import subprocess
 
 import objects
-from scenario import expect, expect_equal, scenario
+from scenario import expect, expect_equal, long, scenario
 from servers import Failed, client_of_kubeconfig, eventually, free_port
 from tool import Tool, endpoint, plain, proxy, serve, server
 
@@ -325,6 +325,7 @@ def the_leader_answers_whichever_replica_is_asked_first(world):
     expect("(but another replica answered this)" in asked.out, "status says who leads: %s" % asked)
 
 
+@long
 @scenario()
 def watch_prints_what_changes(world):
     daemon = serve(world)
@@ -348,6 +349,23 @@ def watch_prints_what_changes(world):
     expect(any(line.startswith("bad ") and other in line for line in shown()), "the changed one: %r" % shown())
     expect_equal(sum(found in line and "published" in line and not line.endswith("(gone)") for line in shown()), 1,
                  "what did not change is printed once: %r" % shown())
+    if world.kube.kind == "mock":
+        an_outage_is_said_once(world, shown)
+
+
+def an_outage_is_said_once(world, shown):
+    def asked():
+        return sum("/proxy/v1/attachments" in one["path"] for one in world.kube.control.call("GET", "/control/log")["requests"])
+    world.kube.control.call("POST", "/control/faults", {
+        "action": "status", "code": 403, "reason": "Forbidden", "message": "no", "times": 0,
+        "match": {"resource": "services", "subresource": "proxy", "namespace": world.ns("ufmsync")}})
+    before = asked()
+    eventually("it has asked twice", lambda: asked() >= before + 3)
+    expect_equal(sum("you may not use the service proxy" in line for line in shown()), 1, "said once: %r" % shown())
+    world.kube.control.call("DELETE", "/control/faults")
+    world.pod("late", "gone@net1")
+    eventually("it goes on", lambda: any(line.startswith("late ") and "published" in line for line in shown()))
+    expect_equal(sum(line.startswith("bad ") and "0x0006" in line for line in shown()), 1, "nothing is printed anew: %r" % shown())
 
 
 class Ending:
