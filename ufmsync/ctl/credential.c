@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/json.h"
-#include "base/mem.h"
+#include "ufmsync/kube/yaml.h"
 
 static json_t *find_named(const json_t *list, const char *name)
 {
@@ -82,6 +82,6 @@ int credential_take(json_t *user, const char *text, size_t len, int64_t *until_m
 				   version ? version : "(none)");
 	else
 		status = take_status(user, json_object_get(given, "status"), until_ms, err);
-	json_decref(given);
+	yaml_wipe(given);
 	return status;
 }

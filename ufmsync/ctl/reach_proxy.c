@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "ufmsync/ctl/reach_private.h"
 #include "ufmsync/kube/kubeconfig.h"
+#include "ufmsync/kube/yaml.h"
 
 enum { TOKEN_SECONDS = 600, TOKEN_MARGIN_MS = 120 * 1000 };
 
@@ -77,6 +78,8 @@ static int ask_token(struct reach *reach, struct reach_token *token, const char 
 		reach_explain_token(&place, &answer, err);
 		status = -1;
 	}
+	yaml_wipe(answer.object);
+	answer.object = NULL;
 	reach_answer_free(&answer);
 	return status;
 }
