@@ -47,6 +47,15 @@ struct sight {
 	bool open;                /* nothing but full membership of the default partition */
 };
 
+/* A port that comes up has its keys before it is active: without them it is only not ready yet. */
+static bool is_active(struct opensm_desk *desk)
+{
+	struct fabric_port port;
+	struct error ignored;
+
+	return fabric_port(desk->fabric, &port, &ignored) == 0 && port.state == MAD_PORT_ACTIVE;
+}
+
 static int look_at_port(struct opensm_desk *desk, struct sight *sight, struct error *err)
 {
 	struct fabric_pkeys *table = mem_alloc(sizeof *table);
@@ -61,7 +70,7 @@ static int look_at_port(struct opensm_desk *desk, struct sight *sight, struct er
 				sight->there[canary] = true;
 				sight->level[canary] = table->pkeys[i] & 0x8000 ? MEMBERSHIP_FULL : MEMBERSHIP_LIMITED;
 			}
-	sight->open = result == 0 && table->n == 1 && table->pkeys[0] == DEFAULT_FULL;
+	sight->open = result == 0 && table->n == 1 && table->pkeys[0] == DEFAULT_FULL && is_active(desk);
 	free(table);
 	if (result < 0 && err->kind == ERROR_OS && desk->fabric) {
 		/* The device is another by now, though its name is the same: its driver was loaded anew. */
