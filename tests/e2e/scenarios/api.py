@@ -240,7 +240,7 @@ def pages_hold_together_what_one_answer_would(world):
 
 
 @scenario()
-def standby_sends_on_to_the_leader_and_answers_when_there_is_none(world):
+def standby_sends_on_to_the_leader(world):
     first = site(world)
     second = world.serve(wait=False, POD_UID="uid-2")
     eventually("the second is ready", lambda: second.get("/readyz")[0] == 200)
