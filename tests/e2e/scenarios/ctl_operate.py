@@ -10,7 +10,9 @@ from scenario import expect, expect_equal, scenario
 from servers import always, eventually
 from tool import proxy, serve
 
-CALM = {"UFMSYNC_AUDIT_INTERVAL": "1h", "UFMSYNC_ORPHANS": "keep"}  # what a test puts wrong stays wrong
+# What a test puts wrong stays wrong: no audit, and the second look of a new leader, UFM_TIMEOUT after its first, is far away.
+CALM = {"UFMSYNC_AUDIT_INTERVAL": "1h", "UFMSYNC_ORPHANS": "keep", "UFM_TIMEOUT": "30s", "UFMSYNC_LEASE_DURATION": "60s",
+        "UFMSYNC_LEASE_RENEW_DEADLINE": "40s"}
 
 
 def guid(n, top=0x02):
