@@ -112,10 +112,25 @@ static bool is_braked(const struct sim *sim, const struct sim_grant *grant, cons
 	       (status.brake != ENGINE_BRAKE_OFF || sim->plan.options.orphans == ENGINE_ORPHANS_KEEP);
 }
 
+/* It stands at index 0 of a PKey that we may never touch, and says so: index 0 of ours waits for that. */
+static bool is_kept_elsewhere(const struct sim *sim, const struct hold *hold)
+{
+	if (!hold->found || !hold->reason || strcmp(hold->reason, "GUIDTaken") != 0)
+		return false;
+	for (size_t i = 0; i < sim_ufm_count(sim->ufm); i++) {
+		const struct sim_entry *entry = sim_ufm_entry(sim->ufm, i);
+		bool ours = pkey_set_has(&sim->plan.options.pkeys, entry->pkey) && entry->pkey.v != PKEY_MANAGEMENT;
+
+		if (entry->guid.v == hold->guid.v && entry->index0 && !entry->late && !ours)
+			return true;
+	}
+	return false;
+}
+
 static void judge_granted(struct sim *sim, const struct sim_pod *pod, const struct pod_network *element,
 			  const struct sim_grant *grant, const struct hold *hold)
 {
-	if (is_braked(sim, grant, hold))
+	if (is_braked(sim, grant, hold) || is_kept_elsewhere(sim, hold))
 		return;
 	if (!hold->found || hold->guid.v != grant->guid.v || hold->state != ATTACHMENT_PUBLISHED) {
 		sim_fail(sim, "published stays", "%s/%s[%d] was published with %llx; the engine says %s %llx %s",
@@ -146,6 +161,8 @@ static void judge_waiting(struct sim *sim, const struct sim_pod *pod, const stru
 {
 	const struct sim_process *leader = sim_cluster_leader(sim->cluster);
 
+	if (is_kept_elsewhere(sim, hold))
+		return;
 	if (element->wish == POD_WISH_GUID ? !is_free(sim, leader, element->guid) : !any_free(sim, leader))
 		return;
 	sim_fail(sim, "no work is lost", "%s/%s[%d] could be served and is not: %s %s", pod->namespace, pod->name,
