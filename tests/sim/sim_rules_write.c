@@ -300,8 +300,9 @@ static void note_hidden(struct sim *sim, struct sim_mind *mind, const struct sim
 
 		if (!sighting->used || (!listed->all && sighting->pkey.v != listed->pkey.v) || is_in(listed, sighting))
 			continue;
-		/* One that began before the last that showed it knows no better. */
-		if (listed->began >= sighting->shown_by)
+		/* One that began before the last that showed it knows no better; one that began before our own removal was
+		 * answered may only show that. */
+		if (listed->began >= sighting->shown_by && listed->began >= sighting->leave_answered_at)
 			sighting->times = 0;
 		if (listed->began >= sighting->hidden_by) {
 			sighting->hidden_by = listed->began;
