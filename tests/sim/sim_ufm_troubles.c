@@ -81,12 +81,15 @@ void sim_ufm_restore(struct sim *sim)
 	ufm->n = ufm->cap = 0;
 	for (size_t i = 0; i < ufm->n_backup; i++) {
 		struct sim_entry entry = ufm->backup[i];
-		bool same = false;
+		const struct sim_entry *same = NULL;
 
-		for (size_t k = 0; k < n; k++)
-			same |= old[k].guid.v == entry.guid.v && old[k].pkey.v == entry.pkey.v &&
-				old[k].membership == entry.membership && old[k].index0 == entry.index0;
-		if (!same && entry.origin == SIM_OURS) {
+		for (size_t k = 0; k < n && !same; k++)
+			if (old[k].guid.v == entry.guid.v && old[k].pkey.v == entry.pkey.v &&
+			    old[k].membership == entry.membership && old[k].index0 == entry.index0)
+				same = &old[k];
+		if (same) { /* what a restore before this one had put there, too */
+			entry = *same;
+		} else if (entry.origin == SIM_OURS) {
 			entry.origin = SIM_RESTORED;
 			entry.since = sim->world.now;
 		}
