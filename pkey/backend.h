@@ -32,6 +32,24 @@ struct pkey_list_sink {
 	void *aux;
 };
 
+/* A virtual port as the fabric manager sees it.  The texts are printable ASCII, cut where too long, "" where it does not
+ * say. */
+enum { PKEY_PORT_TEXT_MAX = 65 };
+struct pkey_port {
+	struct guid guid;
+	char state[24];                  /* "Active", "Down", ... */
+	unsigned lid;                    /* 0: none */
+	char node[PKEY_PORT_TEXT_MAX];   /* the machine's name */
+	char device[PKEY_PORT_TEXT_MAX]; /* how the physical port below it describes itself: "node1 mlx5_0" */
+	unsigned number;                 /* of that port; 0: unknown */
+};
+
+struct pkey_ports_sink {
+	void (*port)(void *aux, const struct pkey_port *port); /* many times, before `done` */
+	pkey_done_fn *done;
+	void *aux;
+};
+
 struct pkey_backend_class {
 	const char *name; /* "ufm", "opensm", "noop" */
 	size_t guids_max; /* GUIDs a call may carry */
@@ -44,6 +62,10 @@ struct pkey_backend_class {
 	/* Members of one PKey, or of all with NULL.  A PKey that does not exist has no members.  Success only when the
 	 * answer was complete. */
 	void (*list)(struct pkey_backend *backend, const struct pkey *only, const struct pkey_list_sink *sink);
+	/* The virtual ports that it sees.  NULL: it cannot tell.  At most one under way; overlaps everything else.  That a
+	 * port is not among them is no proof that it is not there: a fabric manager may look for them seldom, or never.
+	 * A port may come twice.  Errors as of a list, and ERROR_INVALID: this release does not offer it. */
+	void (*list_ports)(struct pkey_backend *backend, const struct pkey_ports_sink *sink);
 	/* Is it there, are we let in, is it what we think it is? */
 	void (*probe)(struct pkey_backend *backend, pkey_done_fn *done, void *aux);
 	void (*free)(struct pkey_backend *backend);

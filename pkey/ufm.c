@@ -8,12 +8,13 @@
 #include "base/mem.h"
 #include "pkey/ufm_access.h"
 #include "pkey/ufm_list.h"
+#include "pkey/ufm_ports.h"
 #include "pkey/ufm_wire.h"
 
 enum {
 	GUIDS_MAX = 500,
 	LISTS_AT_ONCE = 2,
-	CONNECTIONS = 4,      /* a write, the lists, a probe */
+	CONNECTIONS = 5,      /* a write, the lists, a probe, the ports */
 	ALL_FACTOR = 6,       /* the list of all may take so many times as long as another call */
 	ANSWER_MAX = 1 << 20, /* of what is not a list */
 };
@@ -52,6 +53,7 @@ struct ufm {
 	struct pkey_backend backend;
 	struct http *http;
 	struct ufm_access *access;
+	struct ufm_ports *ports; /* a list of ports that is under way */
 	bool ip_over_ib;
 	int64_t timeout_ms;
 	struct operations running, waiting; /* only lists wait */
@@ -436,6 +438,13 @@ static void ufm_probe(struct pkey_backend *backend, pkey_done_fn *done, void *au
 	run(operation_new(backend, PROBE, done, aux));
 }
 
+static void ufm_list_ports(struct pkey_backend *backend, const struct pkey_ports_sink *sink)
+{
+	struct ufm *ufm = ufm_of(backend);
+
+	ufm_ports_ask(&ufm->ports, ufm->http, ufm->access, ufm->timeout_ms, sink);
+}
+
 static void free_operations(struct operations *operations)
 {
 	struct operation *operation;
@@ -453,6 +462,7 @@ static void ufm_free(struct pkey_backend *backend)
 	http_free(ufm->http);
 	free_operations(&ufm->running);
 	free_operations(&ufm->waiting);
+	ufm_ports_free(ufm->ports);
 	ufm_access_free(ufm->access);
 	free(ufm);
 }
@@ -463,6 +473,7 @@ static const struct pkey_backend_class ufm_class = {
 	.join = ufm_join,
 	.leave = ufm_leave,
 	.list = ufm_list,
+	.list_ports = ufm_list_ports,
 	.probe = ufm_probe,
 	.free = ufm_free,
 };

@@ -13,7 +13,8 @@
  * further lists wait their turn.
  *
  * The user needs GET, POST and DELETE of /resources/pkeys, GET of /app/ufm_version, and POST of
- * /actions/remove_guids_from_pkey where DELETE is not known or more GUIDs leave than its line holds.
+ * /actions/remove_guids_from_pkey where DELETE is not known or more GUIDs leave than its line holds.  GET of
+ * /resources/vports is for list_ports() alone.
  *
  * UFM_CERTIFICATE: a self-signed one is the server's own (then exactly that one is good, whatever its name) or its CA's;
  * any other is a CA's.  Without it the system's CAs count. */

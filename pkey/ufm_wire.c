@@ -252,6 +252,16 @@ enum ufm_verdict ufm_judge_list(const struct ufm_answer *answer, bool all, struc
 	return verdict == UFM_NO_PKEY && all ? no_route(answer, err) : verdict;
 }
 
+enum ufm_verdict ufm_judge_ports(const struct ufm_answer *answer, struct error *err)
+{
+	enum ufm_verdict verdict = judge(answer, err);
+
+	if (verdict != UFM_NO_PKEY && verdict != UFM_NO_ROUTE)
+		return verdict;
+	error_set(err, ERROR_INVALID, "HTTP %d: this UFM does not tell its virtual ports", answer->status);
+	return UFM_NO_ROUTE;
+}
+
 static void read_version(char version[UFM_VERSION_MAX], const json_t *object)
 {
 	char text[QUOTE_MAX + 1] = "";

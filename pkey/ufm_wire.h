@@ -53,6 +53,8 @@ enum ufm_verdict ufm_judge_join(const struct ufm_answer *answer, struct error *e
 enum ufm_verdict ufm_judge_leave(const struct ufm_answer *answer, struct error *err);
 /* `all`: there is no PKey that could be missing.  UFM_DONE of a 2xx: ufm_list_end() decides. */
 enum ufm_verdict ufm_judge_list(const struct ufm_answer *answer, bool all, struct error *err);
+/* A UFM that does not know this path: ERROR_INVALID. */
+enum ufm_verdict ufm_judge_ports(const struct ufm_answer *answer, struct error *err);
 /* `version` as UFM says it ("6.19.3-1"), "" when it does not. */
 enum { UFM_VERSION_MAX = 64 };
 enum ufm_verdict ufm_judge_probe(const struct ufm_answer *answer, char version[UFM_VERSION_MAX], struct error *err);
