@@ -16,7 +16,7 @@
  *	GET  /v1/pkeys               every PKey with its counts
  *	GET  /v1/pkeys/0x5           its members, asked of the fabric manager now, joined to pods
  *	GET  /v1/attachments         ?namespace= &pod= &node= &pkey= &state=
- *	GET  /v1/guids/02:00:..      who holds it, where the fabric manager lists it now
+ *	GET  /v1/guids/02:00:..      who holds it, where the fabric manager lists it now and sees its virtual port
  *	GET  /v1/orphans
  *	POST /v1/orphans/remove      {"guids":[...],"revision":N}
  *	POST /v1/orphans/confirm

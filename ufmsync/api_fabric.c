@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/error.h"
 #include "ufmsync/api_private.h"
@@ -13,7 +14,8 @@ struct list {
 	struct api *api;
 	struct chain in_lists;
 	struct api_snapshot *snapshot; /* of one PKey */
-	struct chain finding;          /* else calls that look for a GUID */
+	struct chain finding;          /* else calls that look for a GUID, */
+	bool any_port;                 /* and one virtual port at least was told */
 	int64_t wall_ms;
 };
 
@@ -285,13 +287,10 @@ static void find_member(void *aux, struct pkey pkey, const struct member *member
 	}
 }
 
-static void find_done(void *aux, const struct error *err)
+static void find_end(struct list *list)
 {
-	struct list *list = aux;
 	struct api *api = list->api;
 
-	if (err)
-		fail_all(&list->finding, "FabricUnavailable", err->text);
 	while (!chain_empty(&list->finding)) {
 		struct api_finding *finding = finding_at(list->finding.next);
 
@@ -302,6 +301,62 @@ static void find_done(void *aux, const struct error *err)
 	list_free(list);
 	api->listing_all = false;
 	start_finding(api);
+}
+
+/* A port that has moved may be told where it was as well. */
+static void find_port(void *aux, const struct pkey_port *port)
+{
+	struct list *list = aux;
+
+	list->any_port = true;
+	for (struct chain *at = list->finding.next; at != &list->finding; at = at->next) {
+		struct api_finding *finding = finding_at(at);
+
+		if (finding->guid.v != port->guid.v ||
+		    (finding->port_known == API_PORT_SEEN && strcasecmp(port->state, "Active") != 0))
+			continue;
+		finding->port_known = API_PORT_SEEN;
+		finding->port = *port;
+	}
+}
+
+/* Where the GUID is listed was told, so the answer stands whatever became of its port. */
+static void ports_done(void *aux, const struct error *err)
+{
+	struct list *list = aux;
+
+	for (struct chain *at = list->finding.next; at != &list->finding; at = at->next) {
+		struct api_finding *finding = finding_at(at);
+
+		if (err) {
+			finding->port_known = API_PORT_UNKNOWN;
+			finding->port_note = mem_dup(err->text);
+		} else if (finding->port_known != API_PORT_SEEN) {
+			finding->port_known = API_PORT_ABSENT;
+			finding->port_note = mem_dup(
+				list->any_port
+					? "the fabric manager looks for virtual ports now and then: one that has "
+					  "just come up is not known yet"
+					: "the fabric manager knows no virtual port at all: looking for them "
+					  "may be switched off there");
+		}
+	}
+	find_end(list);
+}
+
+static void find_done(void *aux, const struct error *err)
+{
+	struct list *list = aux;
+	struct pkey_backend *backend = backend_of(list->api);
+
+	if (err)
+		fail_all(&list->finding, "FabricUnavailable", err->text);
+	if (chain_empty(&list->finding) || !backend || !backend->class->list_ports) {
+		find_end(list);
+		return;
+	}
+	const struct pkey_ports_sink sink = { find_port, ports_done, list };
+	backend->class->list_ports(backend, &sink);
 }
 
 /* Those that come while one is under way wait for the next: it may have passed their GUID. */

@@ -3,7 +3,7 @@
 
 #include "ufmsync/api_private.h"
 
-/* One GUID: who holds it, and in which PKeys the fabric manager lists it now. */
+/* One GUID: who holds it, in which PKeys the fabric manager lists it now, and where it sees its virtual port. */
 
 struct look {
 	struct api_finding finding;
@@ -47,6 +47,41 @@ static json_t *owner_of(const struct look *look)
 	return holder ? api_attachment(api, holder) : json_null();
 }
 
+static json_t *text_or_null(const char *text)
+{
+	return api_text(text && text[0] ? text : NULL);
+}
+
+/* "node1 mlx5_0/1" */
+static json_t *place_of(const struct pkey_port *port)
+{
+	if (!port->device[0] || port->number == 0)
+		return text_or_null(port->device);
+	char *text = mem_printf("%s/%u", port->device, port->number);
+	json_t *value = api_text(text);
+	free(text);
+	return value;
+}
+
+static json_t *port_of(const struct api_finding *finding)
+{
+	const struct pkey_port *port = &finding->port; /* empty unless seen */
+	json_t *item;
+
+	if (finding->port_known == API_PORT_UNTOLD)
+		return json_null();
+	item = json_object();
+	api_put(item, "seen",
+		finding->port_known == API_PORT_UNKNOWN ? json_null()
+							: json_boolean(finding->port_known == API_PORT_SEEN));
+	api_put(item, "state", text_or_null(port->state));
+	api_put(item, "lid", port->lid ? json_integer(port->lid) : json_null());
+	api_put(item, "node", text_or_null(port->node));
+	api_put(item, "port", place_of(port));
+	api_put(item, "note", text_or_null(finding->port_note));
+	return item;
+}
+
 static bool look_step(struct api_call *call)
 {
 	struct look *look = look_of(call);
@@ -76,6 +111,7 @@ static bool look_step(struct api_call *call)
 	api_put(answer, "owner", owner);
 	api_put(answer, "asOf", api_wall(look->finding.wall_ms));
 	api_put(answer, "listed", listed);
+	api_put(answer, "port", port_of(&look->finding));
 	api_call_answer(call, 200, answer);
 	return false;
 }
@@ -86,6 +122,7 @@ static void look_end(struct api_call *call)
 
 	free(look->finding.pkeys);
 	free(look->finding.members);
+	free(look->finding.port_note);
 	api_index_free(look->index);
 }
 

@@ -175,6 +175,9 @@ void api_snapshot_drop(struct api_snapshot *snapshot); /* NULL is fine */
 void api_snapshots_expire(struct api *api);
 void api_fabric_free(struct api *api);
 
+/* What the fabric manager says of one GUID's virtual port. */
+enum api_port_known { API_PORT_UNTOLD, API_PORT_UNKNOWN, API_PORT_ABSENT, API_PORT_SEEN };
+
 /* Where the fabric manager lists one GUID.  Every PKey is listed for it, once for all who ask meanwhile. */
 struct api_finding {
 	struct api_call call;
@@ -183,5 +186,8 @@ struct api_finding {
 	struct pkey *pkeys; /* n of each */
 	struct member *members;
 	size_t n;
+	enum api_port_known port_known; /* UNTOLD: this fabric manager cannot tell; UNKNOWN: it did not */
+	struct pkey_port port;          /* SEEN */
+	char *port_note;                /* UNKNOWN: why; ABSENT: what that means */
 };
 bool api_fabric_find(struct api_finding *finding); /* as api_fabric_ask() */

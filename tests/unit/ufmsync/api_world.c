@@ -47,6 +47,35 @@ static void on_list(struct pkey_backend *backend, const struct pkey *only, const
 	loop_wake(place->loop);
 }
 
+static void on_list_ports(struct pkey_backend *backend, const struct pkey_ports_sink *sink)
+{
+	struct api_place *place = container_of(backend, struct api_place, backend);
+
+	assert_null(place->ports_sink.done);
+	place->ports_sink = *sink;
+	place->n_ports_lists++;
+	loop_wake(place->loop);
+}
+
+static void serve_ports(struct api_place *place)
+{
+	const struct pkey_ports_sink sink = place->ports_sink;
+
+	place->ports_sink.done = NULL;
+	for (size_t i = 0; i < place->n_ports; i++)
+		sink.port(sink.aux, &place->ports[i]);
+	sink.done(sink.aux, place->ports_error);
+}
+
+void api_place_tell_ports(struct api_place *place)
+{
+	static const struct pkey_backend_class class = { .name = "made up",
+							 .list = on_list,
+							 .list_ports = on_list_ports };
+
+	place->backend.class = &class;
+}
+
 /* Answers come from the loop, never from inside the call. */
 static void on_turn(void *aux)
 {
@@ -55,6 +84,8 @@ static void on_turn(void *aux)
 	for (size_t i = 0; i < API_WORLD_LISTS && !place->hold; i++)
 		if (place->lists[i].under_way)
 			serve(place, &place->lists[i], NULL);
+	if (place->ports_sink.done)
+		serve_ports(place);
 	if (place->between) {
 		place->turns_between++;
 		place->between(place);

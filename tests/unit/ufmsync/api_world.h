@@ -26,13 +26,18 @@ struct api_place {
 	struct api_world_list lists[API_WORLD_LISTS];
 	size_t n_lists; /* asked for so far */
 	bool hold;      /* lists are answered by api_place_list() alone; else at once, from the world's members */
-	unsigned turns_between; /* calls of `between` so far */
+	struct pkey_port ports[4]; /* virtual ports, told at once after api_place_tell_ports() */
+	size_t n_ports, n_ports_lists;
+	const struct error *ports_error;
+	struct pkey_ports_sink ports_sink; /* under way while `done` is set */
+	unsigned turns_between;            /* calls of `between` so far */
 	/* Called at each turn of the loop, if set: the world changes while a question is being answered. */
 	void (*between)(struct api_place *place);
 };
 
-struct api_place *api_place_new(void);          /* engine, pods and networks told, leading; nothing in it yet */
-void api_place_follow(struct api_place *place); /* another engine, told of everything, that does not lead */
+struct api_place *api_place_new(void);              /* engine, pods and networks told, leading; nothing in it yet */
+void api_place_follow(struct api_place *place);     /* another engine, told of everything, that does not lead */
+void api_place_tell_ports(struct api_place *place); /* its fabric manager can, from now on */
 void api_place_free(struct api_place *place);
 
 /* One question.  `url` may have a query, which is not decoded. */

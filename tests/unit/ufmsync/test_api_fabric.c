@@ -280,6 +280,93 @@ static void test_a_guid_is_looked_for_in_every_pkey(void **state)
 	api_place_free(place);
 }
 
+static void assert_port(struct api_place *place, const char *path, const char *expected)
+{
+	json_t *answer = api_get(place, path, 200);
+	char *text = json_dumps(json_object_get(answer, "port"), JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(answer);
+}
+
+static void test_a_guid_shows_its_virtual_port_as_far_as_that_can_be_told(void **state)
+{
+	(void)state;
+	static const char path[] = "/v1/guids/0200000000000010";
+	static const struct pkey_port port = { .guid = { 0x0200000000000010 },
+					       .state = "Active",
+					       .lid = 17,
+					       .node = "node1",
+					       .device = "node1 mlx5_0",
+					       .number = 1 };
+	struct api_place *place = with_pods(1);
+	struct error refused = { 0 };
+
+	assert_port(place, path, "null");
+	api_place_tell_ports(place);
+	assert_port(
+		place, path,
+		"{\"lid\":null,\"node\":null,\"note\":\"the fabric manager knows no virtual port at all: looking for "
+		"them may be switched off there\",\"port\":null,\"seen\":false,\"state\":null}");
+	place->ports[0] = port;
+	place->ports[0].guid.v++;
+	place->n_ports = 1;
+	assert_port(
+		place, path,
+		"{\"lid\":null,\"node\":null,\"note\":\"the fabric manager looks for virtual ports now and then: one "
+		"that has just come up is not known yet\",\"port\":null,\"seen\":false,\"state\":null}");
+	/* It moved: where it was is told before and behind where it is. */
+	place->ports[0] = place->ports[1] = place->ports[2] = port;
+	strcpy(place->ports[0].state, "Down");
+	strcpy(place->ports[2].state, "Down");
+	place->n_ports = 3;
+	assert_port(place, path,
+		    "{\"lid\":17,\"node\":\"node1\",\"note\":null,\"port\":\"node1 mlx5_0/1\",\"seen\":true,"
+		    "\"state\":\"Active\"}");
+	place->n_ports = 1;
+	place->ports[0] = (struct pkey_port){ .guid = port.guid, .state = "Down" };
+	assert_port(place, path,
+		    "{\"lid\":null,\"node\":null,\"note\":null,\"port\":null,\"seen\":true,\"state\":\"Down\"}");
+	error_set(&refused, ERROR_AUTH, "HTTP 403");
+	place->ports_error = &refused;
+	place->n_ports = 0;
+	assert_port(place, path,
+		    "{\"lid\":null,\"node\":null,\"note\":\"HTTP 403\",\"port\":null,\"seen\":null,\"state\":null}");
+	api_place_free(place);
+}
+
+static void test_ports_are_told_once_for_all_who_wait_and_not_for_those_who_left(void **state)
+{
+	(void)state;
+	struct api_place *place = with_pods(1);
+	struct api_asked asked[4];
+
+	api_place_tell_ports(place);
+	place->hold = true;
+	for (int i = 0; i < 4; i++)
+		api_begin(place, &asked[i], "GET", "/v1/guids/0200000000000010", NULL);
+	api_cancel(asked[0].call);
+	api_place_list(place, 0, NULL); /* nobody is left for whom to ask */
+	assert_int_equal(place->n_ports_lists, 0);
+	api_place_list(place, 1, NULL);
+	for (int i = 1; i < 4; i++)
+		api_wait(&asked[i]);
+	assert_int_equal(place->n_ports_lists, 1);
+	for (int i = 1; i < 4; i++)
+		api_asked_free(&asked[i]);
+	api_begin(place, &asked[0], "GET", "/v1/guids/0200000000000010", NULL);
+	api_place_list(place, 2, NULL);
+	assert_int_equal(place->n_ports_lists, 2);
+	api_cancel(asked[0].call); /* while its port is being asked for */
+	api_begin(place, &asked[1], "GET", "/v1/guids/0200000000000010", NULL);
+	place->hold = false;
+	api_wait(&asked[1]);
+	assert_int_equal(asked[1].status, 200);
+	api_asked_free(&asked[1]);
+	api_place_free(place);
+}
+
 static void test_who_asks_while_a_list_is_under_way_waits_for_the_next(void **state)
 {
 	(void)state;
@@ -348,6 +435,8 @@ int main(void)
 		cmocka_unit_test(test_only_so_many_lists_are_asked_for_at_a_time),
 		cmocka_unit_test(test_who_leaves_is_not_answered_and_harms_nobody),
 		cmocka_unit_test(test_a_guid_is_looked_for_in_every_pkey),
+		cmocka_unit_test(test_a_guid_shows_its_virtual_port_as_far_as_that_can_be_told),
+		cmocka_unit_test(test_ports_are_told_once_for_all_who_wait_and_not_for_those_who_left),
 		cmocka_unit_test(test_who_asks_while_a_list_is_under_way_waits_for_the_next),
 		cmocka_unit_test(test_without_a_leader_records_say_whose_a_member_is),
 	};
