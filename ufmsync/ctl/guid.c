@@ -1,3 +1,4 @@
+#include <inttypes.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -54,6 +55,27 @@ static void add_owner(struct facts *facts, const json_t *owner)
 	facts_add(facts, ctl_why_colour(owner), "State", "%s: it %s", state, why);
 }
 
+/* "Active at node1 mlx5_0/1 of node1, LID 16384" */
+static void add_port(struct facts *facts, const json_t *port)
+{
+	const char *state = json_str(port, "state", NULL), *node = json_str(port, "node", NULL);
+	const char *place = json_str(port, "port", NULL), *note = json_str(port, "note", NULL);
+	const json_t *seen = json_object_get(port, "seen");
+	int64_t lid = json_int(port, 0, "lid", NULL);
+	char lid_text[32] = "";
+
+	if (!json_is_true(seen)) {
+		facts_add(facts, TABLE_WARNING, "Virtual port", "%s%s%s", json_is_false(seen) ? "not seen" : "unknown",
+			  note ? ": " : "", note ? note : "");
+		return;
+	}
+	if (lid > 0)
+		snprintf(lid_text, sizeof lid_text, ", LID %" PRId64, lid);
+	facts_add(facts, state && strcmp(state, "Active") == 0 ? TABLE_GOOD : TABLE_WARNING, "Virtual port",
+		  "%s%s%s%s%s%s", state ? state : "seen", place ? " at " : "", place ? place : "", node ? " of " : "",
+		  node ? node : "", lid_text);
+}
+
 static void print_listed(struct ctl *ctl, const json_t *guid)
 {
 	const json_t *list = json_object_get(guid, "listed");
@@ -96,6 +118,8 @@ static void print(struct ctl *ctl, const json_t *guid)
 	else
 		facts_add(&facts, TABLE_PLAIN, "Owner", "no pod");
 	facts_add(&facts, TABLE_PLAIN, "In the fabric", "a member of %zu %s", listed, listed == 1 ? "PKey" : "PKeys");
+	if (json_is_object(json_object_get(guid, "port")))
+		add_port(&facts, json_object_get(guid, "port"));
 	facts_add_moving(&facts, "Asked", "%s ago", ctl_age(age, json_str(guid, "asOf", NULL), loop_wall_ms()));
 	facts_print(&facts, ctl);
 	print_listed(ctl, guid);
@@ -132,9 +156,12 @@ const struct ctl_command ctl_guid = {
 	.least = 1,
 	.most = 1,
 	.summary = "Whose a GUID is, and in which PKeys it is",
-	.description = "The pod that holds it, its network and node, how far it is, and where the fabric manager lists "
-		       "it now. In any\n"
-		       "usual spelling: 02:00:00:00:00:00:00:1a, 020000000000001a, 0x020000000000001A. Exit code 3 "
+	.description = "The pod that holds it, its network and node, how far it is, where the fabric manager lists it "
+		       "now, and, if it\n"
+		       "can tell (UFM), the state of its virtual port. UFM looks for those once a minute, if at all, "
+		       "so \"not seen\" is\n"
+		       "no proof. In any usual spelling: 02:00:00:00:00:00:00:1a, 020000000000001a, "
+		       "0x020000000000001A. Exit code 3\n"
 		       "when nobody has it.",
 	.watches = true,
 	.run = run,

@@ -118,11 +118,54 @@ def a_guid_leads_to_its_pod(world):
             "Node  node1",
             "State  published: it is ready",
             "In the fabric  a member of 1 PKey",
+            "Virtual port  not seen: the fabric manager knows no virtual port at all: looking for them may be switched off "
+            "there",
             "Asked  X ago",
             "",
             "PKEY  MEMBERSHIP  WHAT IT IS",
             "0x0005  full index0  as its pod wants it"], "guid " + spelling)
     expect_equal(tool.run("guid", "02:00:00:00:00:00:12:34").code, 3, "one that nobody has")
+
+
+@scenario()
+def a_guid_shows_its_virtual_port(world):
+    """Discovery off, on, too early, up, down, refused: what is not known is not claimed, and the rest is answered all the same."""
+    daemon = serve(world)
+    found = two_pods(world, daemon)
+    tool = proxy(world, daemon)
+
+    def port(of=None):
+        result = (of or tool).run("guid", found)
+        expect_equal(result.code, 0, "%s" % result)
+        expect("Owner  pod a/good" in lines(result.out, world), "the owner: %s" % result)
+        shown, = [line for line in lines(result.out, world) if line.startswith("Virtual port  ")]
+        return shown[len("Virtual port  "):]
+    world.ufm.control.call("POST", "/control/switches", {"vports": True, "vports_lag_ms": 0, "vports_unknown_members": True})
+    expect_equal(port(), "not seen: the fabric manager knows no virtual port at all: looking for them may be switched off there",
+                 "a member that no port has")
+    world.ufm.control.call("PUT", "/control/systems", {"systems": [
+        {"name": "gpu1", "ip": "192.0.2.1", "guid": "0c42a10300000001", "ports": ["0c42a10300000001", "0c42a10300000002"]}]})
+    other = {"guid": guid(0x77), "node": "gpu1", "port": 1}
+    world.ufm.control.call("POST", "/control/vports", other)
+    expect_equal(port(), "not seen: the fabric manager looks for virtual ports now and then: one that has just come up is not known "
+                 "yet", "another's port is there")
+    mine = {"guid": found.replace(":", ""), "node": "gpu1", "port": 1, "lid": 77}
+    world.ufm.control.call("POST", "/control/vports", mine)
+    expect_equal(port(), "Active at gpu1 mlx5_1/1 of gpu1, LID 77", "it is up")
+    expect_equal(port(server(world, daemon)), port(), "by the service itself")
+    document = json.loads(tool.run("guid", found, "-o", "json").out)
+    expect_equal(document["port"], {"seen": True, "state": "Active", "lid": 77, "node": "gpu1", "port": "gpu1 mlx5_1/1",
+                                    "note": None}, "json")
+    world.ufm.control.call("POST", "/control/vports", dict(mine, state="Down"))
+    expect_equal(port(), "Down at gpu1 mlx5_1/1 of gpu1, LID 77", "it is down")
+    for fault, why in ((("html", 404), "HTTP 404: this UFM does not tell its virtual ports"),
+                       (("status", 403), "HTTP 403, UFM does not allow this")):
+        world.ufm.heal()
+        world.ufm.fault(fault[0], code=fault[1], match={"operation": "vports"})
+        expect(port().startswith("unknown: list the virtual ports: " + why), "refused: " + port())
+    world.ufm.heal()
+    world.ufm.fault("cut_json", match={"operation": "vports"})
+    expect(port().startswith("unknown: list the virtual ports: not a whole list"), "cut: " + port())
 
 
 @scenario()
