@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 #include "pkey/opensm_drift.h"
 #include "pkey/opensm_log.h"
 #include "pkey/opensm_proof.h"
@@ -181,7 +182,7 @@ static int put_back(struct opensm_desk *desk, bool had_canary, const struct buf 
 	buf_free(&ignored);
 	if (result == 0)
 		opensm_prove(desk, false, opensm_log_size(desk->options.log), BACK_MS, &proof, &back);
-	desk->not_before_ms = opensm_now_ms() + AFTER_REFUSAL_MS;
+	desk->not_before_ms = loop_now_ms() + AFTER_REFUSAL_MS;
 	const char *how = result < 0 ? "putting the one before back failed: "
 			  : had_canary && proof != PROOF_READ
 				  ? "the one before is back in its place, and not read yet: the fabric may be open"
@@ -198,7 +199,7 @@ static int write_once(struct opensm_desk *desk, const struct opensm_change *chan
 	struct guid own;
 	enum opensm_proof proof;
 
-	if (opensm_now_ms() < desk->not_before_ms)
+	if (loop_now_ms() < desk->not_before_ms)
 		return error_set(err, ERROR_RETRY, "OpenSM refused the last new %s; no other is written for a while",
 				 desk->options.file);
 	if (opensm_own_port(desk, &own, err) < 0 || read_file(desk, before, err) < 0)
@@ -276,7 +277,7 @@ static int tell(struct opensm_desk *desk, const struct buf *text, struct error *
 
 static int read_proven(struct opensm_desk *desk, struct guid own, const struct buf *text, struct error *err)
 {
-	bool known = opensm_now_ms() < desk->not_before_ms || opensm_remembers(desk, text);
+	bool known = loop_now_ms() < desk->not_before_ms || opensm_remembers(desk, text);
 
 	if (known && opensm_has_own_canary(desk, own)) {
 		int result = opensm_settle(desk, err);
@@ -286,7 +287,7 @@ static int read_proven(struct opensm_desk *desk, struct guid own, const struct b
 	/* Not what we have seen OpenSM read, or without a canary of our own port: it gets a new one.  A file that never was
 	 * ours stays as it is. */
 	return has_members(desk) || desk->canary.which != CANARY_NONE || desk->read.len > 0
-		       ? opensm_desk_write(desk, NULL, 0, opensm_now_ms() + desk->options.prove_ms, err)
+		       ? opensm_desk_write(desk, NULL, 0, loop_now_ms() + desk->options.prove_ms, err)
 		       : 0;
 }
 

@@ -49,7 +49,7 @@ struct opensm_change {
 	struct guid *guids;      /* owned */
 	size_t n;
 };
-/* All changes in one file and one reload, proven.  `by_ms`: from then on (CLOCK_MONOTONIC) the file stays as it is. */
+/* All changes in one file and one reload, proven.  `by_ms`: from then on (loop_now_ms()) the file stays as it is. */
 int opensm_desk_write(struct opensm_desk *desk, const struct opensm_change *changes, size_t n, int64_t by_ms,
 		      struct error *err);
 /* desk->members become what the file says, and that is what OpenSM has read. */

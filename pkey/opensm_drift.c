@@ -1,9 +1,9 @@
 #include "pkey/opensm_drift.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 
 enum {
 	LOOKS_MAX = 512, /* a round, and a write waits for its end: */
@@ -44,14 +44,6 @@ struct opensm_drift {
 
 enum look { LOOK_HAS, LOOK_LACKS, LOOK_ABSENT, LOOK_SILENT };
 
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 struct opensm_drift *opensm_drift_new(void)
 {
 	return mem_alloc(sizeof(struct opensm_drift));
@@ -89,11 +81,11 @@ static int scan(struct opensm_desk *desk, struct error *err)
 {
 	struct opensm_drift *drift = desk->drift;
 
-	if (drift->scanned_ms && now_ms() - drift->scanned_ms < SCAN_MS)
+	if (drift->scanned_ms && loop_now_ms() - drift->scanned_ms < SCAN_MS)
 		return 0;
 	drift->n_places = 0;
 	int result = fabric_scan(desk->fabric, take_place, drift, err);
-	drift->scanned_ms = now_ms();
+	drift->scanned_ms = loop_now_ms();
 	if (drift->n_places)
 		qsort(drift->places, drift->n_places, sizeof *drift->places, compare_places);
 	return result;
@@ -193,9 +185,9 @@ static void lacks(struct opensm_desk *desk, struct pkey pkey, const struct membe
 		return;
 	if (!suspect) { /* perhaps OpenSM has not come to that port yet */
 		suspect = &drift->suspects[drift->n_suspects++];
-		*suspect = (struct suspect){ .pkey = pkey, .guid = member->guid, .since_ms = now_ms() };
+		*suspect = (struct suspect){ .pkey = pkey, .guid = member->guid, .since_ms = loop_now_ms() };
 	}
-	if (suspect->said || now_ms() - suspect->since_ms < desk->options.drift_ms)
+	if (suspect->said || loop_now_ms() - suspect->since_ms < desk->options.drift_ms)
 		return;
 	suspect->said = true;
 	desk->counts.drifted++;
@@ -248,7 +240,7 @@ static bool look_at_suspects(struct opensm_desk *desk, int64_t end)
 	struct opensm_drift *drift = desk->drift;
 
 	/* From the last to the first: one that is forgotten makes room for the last. */
-	for (size_t i = drift->n_suspects; i-- > 0 && now_ms() < end;) {
+	for (size_t i = drift->n_suspects; i-- > 0 && loop_now_ms() < end;) {
 		struct suspect *suspect = &drift->suspects[i];
 		const struct members *members = desk->members[suspect->pkey.v];
 		const struct member *member = members ? members_find(members, suspect->guid) : NULL;
@@ -282,7 +274,7 @@ static const struct member *next_membership(struct opensm_desk *desk, struct pke
 void opensm_drift_look(struct opensm_desk *desk)
 {
 	struct opensm_drift *drift = desk->drift;
-	int64_t end = now_ms() + ROUND_MS;
+	int64_t end = loop_now_ms() + ROUND_MS;
 	const struct member *member;
 	struct error err;
 	struct pkey pkey;
@@ -293,7 +285,7 @@ void opensm_drift_look(struct opensm_desk *desk)
 	drift->hidden = !has(&drift->table, (struct pkey){ DEFAULT_PARTITION }, MEMBERSHIP_FULL);
 	if (!look_at_suspects(desk, end))
 		return;
-	for (int i = 0; i < LOOKS_MAX && now_ms() < end && !desk->stopping; i++) {
+	for (int i = 0; i < LOOKS_MAX && loop_now_ms() < end && !desk->stopping; i++) {
 		member = next_membership(desk, &pkey);
 		if (!member || !look_at_membership(desk, pkey, member))
 			return;

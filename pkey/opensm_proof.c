@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 #include "pkey/opensm_log.h"
 
 enum {
@@ -17,14 +18,6 @@ enum {
 	IDLE_SENDS = 2, /* the answer to us is one */
 	DEFAULT_FULL = 0xffff,
 };
-
-int64_t opensm_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void pause_ms(long ms)
 {
@@ -124,14 +117,14 @@ static enum opensm_proof last_look(struct opensm_desk *desk)
 int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t wait_ms, enum opensm_proof *proof,
 		 struct error *err)
 {
-	int64_t end = opensm_now_ms() + wait_ms, again = 0, open_since = 0;
+	int64_t end = loop_now_ms() + wait_ms, again = 0, open_since = 0;
 	bool reloaded = false, blind = false;
 
 	*proof = PROOF_NONE;
 	do {
 		struct error failed;
-		if (opensm_now_ms() >= again) {
-			again = opensm_now_ms() + RELOAD_AGAIN_MS;
+		if (loop_now_ms() >= again) {
+			again = loop_now_ms() + RELOAD_AGAIN_MS;
 			/* Without an OpenSM there is nothing to wait for: it reads the file when it starts. */
 			if (opensm_reload_now(&desk->reload, desk->fabric, &failed) == 0) {
 				reloaded = true;
@@ -150,15 +143,15 @@ int opensm_prove(struct opensm_desk *desk, bool had_canary, off_t log, int64_t w
 		if (blind || *proof != PROOF_REFUSED)
 			open_since = 0;
 		else if (!open_since)
-			open_since = opensm_now_ms();
+			open_since = loop_now_ms();
 		if (*proof == PROOF_READ)
 			return 0;
-		bool open_for_sure = had_canary && open_since && opensm_now_ms() - open_since >= OPEN_FOR_SURE_MS;
+		bool open_for_sure = had_canary && open_since && loop_now_ms() - open_since >= OPEN_FOR_SURE_MS;
 		*proof = open_for_sure || opensm_log_refuses(desk->options.log, log) ? PROOF_REFUSED : PROOF_NONE;
 		if (*proof == PROOF_REFUSED)
 			return 0;
 		pause_ms(LOOK_MS);
-	} while (opensm_now_ms() < end && !desk->stopping);
+	} while (loop_now_ms() < end && !desk->stopping);
 	*proof = open_since && !desk->stopping ? last_look(desk) : PROOF_NONE;
 	if (*proof != PROOF_NONE)
 		return 0;
@@ -227,7 +220,7 @@ int opensm_next_canary(struct opensm_desk *desk, struct guid own, struct opensm_
 			err, ERROR_RETRY,
 			"our own port is in both canary partitions (OPENSM_CANARY_PKEYS): somebody else uses them");
 	if (!desk->attempt) /* one that died may have tried any */
-		desk->attempt = (unsigned)(opensm_now_ms() & 0xffff);
+		desk->attempt = (unsigned)(loop_now_ms() & 0xffff);
 	do {
 		next->which = ++desk->attempt % 2 ? CANARY_SECOND : CANARY_FIRST;
 		next->level = desk->attempt / 2 % 2 ? MEMBERSHIP_LIMITED : MEMBERSHIP_FULL;

@@ -33,4 +33,3 @@ bool opensm_remembers(struct opensm_desk *desk, const struct buf *text);
 
 /* Whatever it was, it may be tried again; but for a question of rights.  -1. */
 int opensm_retry(struct error *err);
-int64_t opensm_now_ms(void);

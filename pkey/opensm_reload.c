@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 #include "base/utf8.h"
 #include "pkey/umad.h"
 
@@ -29,14 +30,6 @@ enum {
 	COMMAND_LOOK_MS = 10,
 	SAID_MAX = 400, /* of a command's stderr, and of the console */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- settings --- */
 
@@ -232,9 +225,9 @@ static int listen_for(int fd, int64_t wait_ms, const char *one, const char *othe
 {
 	char said[SAID_MAX * 4] = "";
 	size_t len = 0;
-	int64_t deadline = now_ms() + wait_ms, left;
+	int64_t deadline = loop_now_ms() + wait_ms, left;
 
-	while ((left = deadline - now_ms()) > 0 && len + 1 < sizeof said) {
+	while ((left = deadline - loop_now_ms()) > 0 && len + 1 < sizeof said) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
 		if (poll(&ready, 1, (int)left) != 1)
 			continue;
@@ -307,7 +300,7 @@ static void hear(int fd, pid_t child, char said[SAID_MAX], int64_t deadline)
 	char rest[512];
 	bool ended = false;
 
-	while (now_ms() < deadline) {
+	while (loop_now_ms() < deadline) {
 		struct pollfd ready = { .fd = fd, .events = POLLIN };
 		if (poll(&ready, 1, ended ? 0 : COMMAND_LOOK_MS) != 1) {
 			if (ended)
@@ -331,7 +324,7 @@ static int reap(pid_t child, int64_t deadline, int *status)
 {
 	while (waitpid(child, status, WNOHANG) == 0) {
 		struct timespec pause = { .tv_nsec = 5 * 1000 * 1000 };
-		if (now_ms() > deadline) {
+		if (loop_now_ms() > deadline) {
 			kill(-child, SIGKILL);
 			waitpid(child, status, 0);
 			return -1;
@@ -377,7 +370,7 @@ static int start_command(const char *path, int err_fd, pid_t *child)
 
 static int run_command(const char *path, int64_t wait_ms, struct error *err)
 {
-	int64_t deadline = now_ms() + wait_ms;
+	int64_t deadline = loop_now_ms() + wait_ms;
 	char said[SAID_MAX] = "";
 	int pipe_fds[2], status = 0;
 	pid_t child;

@@ -11,10 +11,10 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 
 /* The temporary file is nobody else's, also of two that write at once: whoever exchanges it knows what is in it.  What a
  * killed process leaves is found again by how its name begins. */
@@ -324,14 +324,6 @@ static int exchange(const struct place *place, const struct buf *before, const s
 	return is_text(place, place->temporary, before, err) ? 0 : give_way(place, text, err);
 }
 
-static bool is_late(int64_t by_ms)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000 >= by_ms;
-}
-
 int partitions_file_write(const char *path, const struct buf *before, const struct buf *text, int64_t by_ms,
 			  struct error *err)
 {
@@ -341,7 +333,7 @@ int partitions_file_write(const char *path, const struct buf *before, const stru
 		return -1;
 	int result = lock(&place) ? write_temporary(&place, text, err)
 				  : error_set(err, ERROR_RETRY, "another ufmsyncd is writing it");
-	if (result == 0 && is_late(by_ms)) /* another may lead by now */
+	if (result == 0 && loop_now_ms() >= by_ms) /* another may lead by now */
 		result = error_set(err, ERROR_RETRY, "could not be changed in time");
 	if (result == 0)
 		result = exchange(&place, before, text, err);

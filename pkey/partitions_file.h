@@ -19,7 +19,7 @@ int partitions_file_read(struct buf *out, const char *path, struct error *err);
 
 /* Makes it `text`, if it still is `before`: a temporary file beside it with the old one's mode, owner, access list and
  * labels, fsync, exchanged with the old one in one step, the folder's fsync, read back.  Never at or after `by_ms`
- * (CLOCK_MONOTONIC), however long the disk takes.  ERROR_CONFLICT: somebody else changed it meanwhile; their text stands,
+ * (loop_now_ms()), however long the disk takes.  ERROR_CONFLICT: somebody else changed it meanwhile; their text stands,
  * ours is nowhere.  ERROR_RETRY: too late, or another ufmsyncd is writing (on file systems with locks).  At every moment, a
  * kill -9 or a power cut included, the file is one of the two. */
 int partitions_file_write(const char *path, const struct buf *before, const struct buf *text, int64_t by_ms,

@@ -5,9 +5,9 @@
 #include <infiniband/umad.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 #include "pkey/umad_verbs.h"
 
 enum {
@@ -33,14 +33,6 @@ struct fabric {
 	uint8_t *answer;  /* umad_size() bytes of the kernel's, then the datagram */
 	size_t size, len; /* of the datagram: room, and bytes received */
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* --- opening --- */
 
@@ -127,7 +119,7 @@ int fabric_open(struct fabric **ret, const struct fabric_options *options, struc
 		return -1;
 	}
 	/* Two that ask from one port: their questions differ. */
-	fabric->tid = (uint32_t)now_ms() << 8;
+	fabric->tid = (uint32_t)loop_now_ms() << 8;
 	fabric->size = ANSWER_FIRST;
 	fabric->answer = mem_alloc(umad_size() + fabric->size); /* its size is known only now */
 	*ret = fabric;
@@ -225,11 +217,11 @@ static bool is_answer(struct fabric *fabric, const struct question *question)
 static int ask(struct fabric *fabric, const struct question *question, struct error *err)
 {
 	for (int i = 0; i < TRIES; i++) {
-		int64_t deadline = now_ms() + fabric->options.timeout_ms, left;
+		int64_t deadline = loop_now_ms() + fabric->options.timeout_ms, left;
 		if (send_question(fabric, question, err) < 0)
 			return -1;
 		/* Late answers to earlier questions, and our own one coming back unanswered, are passed over. */
-		while ((left = deadline - now_ms()) > 0) {
+		while ((left = deadline - loop_now_ms()) > 0) {
 			int result = receive(fabric, left, err);
 			if (result < 0)
 				return -1;

@@ -21,6 +21,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "base/net/loop.h"
 #include "pkey/partitions_file.h"
 
 static char folder[64], path[128];
@@ -436,12 +437,10 @@ static void test_while_another_writes_we_do_not(void **state)
 static void test_what_comes_too_late_is_nowhere(void **state)
 {
 	struct buf a = bytes("old\n"), b = bytes("new\n");
-	struct timespec now;
 	struct error err;
 
 	(void)state;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	int64_t by_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	int64_t by_ms = loop_now_ms();
 	assert_int_equal(partitions_file_write(path, &a, &b, by_ms, &err), -1);
 	assert_int_equal(err.kind, ERROR_RETRY);
 	assert_file("old\n");
@@ -523,6 +522,50 @@ static void test_on_a_full_or_read_only_disk_the_old_file_stays(void **state)
 	assert_int_equal(status, 0);
 }
 
+/* 0, or 77 when namespaces of time are not permitted here. */
+static int run_on_a_machine_that_slept(int (*run)(void))
+{
+	int status = 0;
+
+	if (unshare(CLONE_NEWTIME | (geteuid() ? CLONE_NEWUSER : 0)) < 0)
+		return 77;
+	int fd = open("/proc/self/timens_offsets", O_WRONLY);
+	bool slept = fd >= 0 && write(fd, "boottime 3600 0", 15) == 15;
+	close(fd);
+	if (!slept)
+		return 77;
+	pid_t child = fork(); /* only children live in it */
+	if (child == 0)
+		_exit(run());
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+static int write_too_late(void)
+{
+	struct buf a = bytes("old\n"), b = bytes("new\n");
+	struct error err;
+
+	return partitions_file_write(path, &a, &b, loop_now_ms() - 1, &err) == -1 && err.kind == ERROR_RETRY ? 0 : 1;
+}
+
+/* Both sides of the deadline are one clock, which goes on while the machine sleeps. */
+static void test_sleep_of_the_machine_is_no_time_won(void **state)
+{
+	int status;
+	(void)state;
+	pid_t child = fork();
+	if (child == 0)
+		_exit(run_on_a_machine_that_slept(write_too_late));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+		print_message("namespaces of time are not permitted here: not tried\n");
+		skip();
+	}
+	assert_int_equal(status, 0);
+	assert_file("old\n");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -532,6 +575,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_mode_and_owner_stay, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_file_that_is_gone_is_not_made_anew, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_what_a_rename_cannot_replace_is_explained, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sleep_of_the_machine_is_no_time_won, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_a_single_file_mount_is_explained, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_leftovers_of_a_killed_write_are_removed, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_killed_at_any_point_the_file_is_whole, set_up, tear_down),
