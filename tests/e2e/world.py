@@ -266,6 +266,15 @@ class World:
         eventually("GUID %s is in no partition" % guid,
                    lambda: all(member != guid for _, member in self.members()), timeout)
 
+    def kept_by_another_writer(self, pkey, guid, daemon):
+        """Somebody else writes an orphan again whenever it was removed, until the service lets it be.  Not just once: back
+        before the read-back of its removal, it looks like a removal that did not count."""
+        def kept():
+            if (int(pkey, 16), guid) not in self.members():
+                self.ufm.add(pkey, guid)
+            return daemon.metric("ufmsync_foreign_members") == 1
+        eventually("GUID %s is known as foreign" % guid, kept)
+
     def lease(self):
         return self.client.call("GET", "%s/namespaces/%s/leases/ufmsync-leader" % (LEASES, self.ns("ufmsync")))
 

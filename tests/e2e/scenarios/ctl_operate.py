@@ -165,10 +165,7 @@ def a_foreign_member_is_never_offered(world):
     """Removed once and back again: somebody else writes it."""
     daemon = serve(world)
     pods(world, "p")
-    world.ufm.add("0x5", guid(3))
-    world.gone_from_ufm(guid(3))
-    world.ufm.add("0x5", guid(3))
-    eventually("it is known as foreign", lambda: daemon.metric("ufmsync_foreign_members") == 1)
+    world.kept_by_another_writer("0x5", guid(3), daemon)
     tool = proxy(world, daemon)
     row, = tool.run("orphans").rows()
     expect_equal(row[:4] + row[5:], [colons(guid(3)), "0x0005", "foreign", "full", "never"], "it is shown")

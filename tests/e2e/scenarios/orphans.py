@@ -125,10 +125,7 @@ def mode_remove_needs_no_settling(world):
 @scenario()
 def one_that_comes_back_belongs_to_another_writer(world):
     daemon = settle(world)
-    world.ufm.add("0x5", guid(3))
-    world.gone_from_ufm(guid(3))
-    world.ufm.add("0x5", guid(3))
-    eventually("it is known as foreign", lambda: daemon.metric("ufmsync_foreign_members") == 1)
+    world.kept_by_another_writer("0x5", guid(3), daemon)
     always("it is left alone", lambda: (5, guid(3)) in world.members(), 3)
 
 
