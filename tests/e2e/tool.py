@@ -58,7 +58,8 @@ class Tool:
 
 def direct(world, **more):
     """--direct with the service's settings, as far as an operator has them."""
-    settings = world.settings(**dict({name: None for name in SECRETS + SERVICE_ONLY}, **more))
+    settings = world.settings(**dict({name: None for name in SECRETS + SERVICE_ONLY}, KUBECONFIG=world.kube.kubeconfig,
+                                     **more))
     return Tool(world, ["--direct"], **settings)
 
 

@@ -7,6 +7,7 @@ import time
 
 import objects
 from node import Access, Node
+from rights import Rights
 from servers import Daemon, Failed, MockUfm, always, eventually, free_port
 
 CORE, NADS, LEASES = "/api/v1", "/apis/k8s.cni.cncf.io/v1", "/apis/coordination.k8s.io/v1"
@@ -29,7 +30,7 @@ class World:
         self.others = []  # servers that a scenario started besides: ended with it
         self.plugins = []  # runs of the CNI plugin: none outlives the scenario
         self.secrets = []  # tokens that were made for this scenario: shown nowhere
-        self._access = self._certificate = None
+        self._access = self._certificate = self._rights = None
 
     # --- servers ---
 
@@ -48,7 +49,7 @@ class World:
             "UFMSYNC_LEASE_RETRY": "200ms", "UFMSYNC_GUID_REST": "1s", "UFMSYNC_GUID_REST_UNSURE": "3s",
             "UFMSYNC_ORPHAN_GRACE": "1s", "UFMSYNC_AUDIT_INTERVAL": "1s", "UFMSYNC_RECORD_KEY": RECORD_KEY,
             "GUID_POOL_RANGE_START": "02:00:00:00:00:00:00:00", "GUID_POOL_RANGE_END": "02:00:00:00:00:00:ff:ff",
-            "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port(), "KUBECONFIG": self.kube.kubeconfig,
+            "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port(), "KUBECONFIG": self.rights.kubeconfig(),
             "POD_NAMESPACE": self.ns("ufmsync"), "POD_UID": "uid-1", "K8S_NODE": "node1",
             "UFMSYNC_LOG_LEVEL": "debug",
         }
@@ -87,6 +88,13 @@ class World:
         if self._access is None:
             self._access = Access(self)
         return self._access
+
+    @property
+    def rights(self):
+        """What the API server lets the daemons of this scenario do."""
+        if self._rights is None:
+            self._rights = Rights(self)
+        return self._rights
 
     def node(self, daemon, name="node1", **more):
         """A node whose plugin asks this daemon."""
@@ -128,6 +136,8 @@ class World:
                 server.end()
             except Failed as problem:
                 problems.append(str(problem))
+        if self._rights:
+            self._rights.close()
         if self.kube.kind == "mock":
             self.kube.control.call("DELETE", "/control/faults")  # what this scenario did not use up is not the next one's
         self.remove_everything()

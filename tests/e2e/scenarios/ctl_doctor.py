@@ -3,11 +3,7 @@ import json
 
 import objects
 from scenario import expect, expect_equal, scenario
-from servers import eventually
 from tool import direct
-
-RBAC = "/apis/rbac.authorization.k8s.io/v1"
-ACCESS = "authorization.k8s.io"
 
 
 class Lines:
@@ -93,37 +89,12 @@ def doctor_says_why_ufm_does_not_let_us_in(world):
     world.ufm.heal()
 
 
-def allow(world, user, rules):
-    name = "doctor-" + world.tag
-    world.client.call("POST", RBAC + "/clusterroles", {"metadata": {"name": name}, "rules": rules})
-    world.client.call("POST", RBAC + "/clusterrolebindings", {
-        "metadata": {"name": name}, "roleRef": {"kind": "ClusterRole", "apiGroup": "rbac.authorization.k8s.io", "name": name},
-        "subjects": [{"kind": "ServiceAccount", "name": user, "namespace": world.ns("ufmsync")}]})
-
-
 @scenario("real")
 def doctor_asks_what_the_service_may(world):
     served(world)
-    everything = [
-        {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch", "patch"]},
-        {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["k8s.cni.cncf.io"], "resources": ["network-attachment-definitions"], "verbs": ["list", "watch"]},
-        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create", "patch"]},
-        {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["create", "get", "update"]},
-        {"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]},
-        {"apiGroups": [ACCESS], "resources": ["subjectaccessreviews"], "verbs": ["create"]},
-    ]
-    everything[0]["verbs"].remove("patch")
-    allow(world, "ufmsync", everything)
-    check = "rights of the service"
+    user, check = world.rights.user, "rights of the service"
     lines = doctor(world, direct(world))
-    lines.expect(check, "failure", "system:serviceaccount:%s:ufmsync may not: patch pods: apply" % world.ns("ufmsync"))
+    lines.expect(check, "ok", "%s may do all that it needs" % user)
     lines.expect("your rights", "ok", "change things through it")
-    everything[0]["verbs"].append("patch")
-    world.client.call("PATCH", RBAC + "/clusterroles/doctor-" + world.tag, {"rules": everything},
-                      "application/merge-patch+json")
-
-    def may_all():
-        return doctor(world, direct(world)).of(check) == [
-            ("ok", "system:serviceaccount:%s:ufmsync may do all that it needs" % world.ns("ufmsync"))]
-    eventually("all rights are seen", may_all)
+    world.rights.put(without=("", "pods", "patch", None))
+    doctor(world, direct(world)).expect(check, "failure", "%s may not: patch pods: apply" % user)
