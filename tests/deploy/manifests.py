@@ -1,10 +1,13 @@
 """Reading what is in deploy/."""
 
-import copy
+import functools
 import json
 import os
+import subprocess
 
 import yaml
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 # file: {name of the definition: (kind, pkey, gated)}, of deploy/networks
 EXAMPLES = {
@@ -32,63 +35,27 @@ def yaml_files(root):
                 yield os.path.join(folder, name)
 
 
-def merge(old, patch):
-    """A strategic merge of what our patches use: lists of named things merge by their name, other lists are replaced, null
-    and `$patch: delete` take away."""
-    if isinstance(old, dict) and isinstance(patch, dict):
-        merged = copy.deepcopy(old)
-        for key, value in patch.items():
-            if value is None:
-                merged.pop(key, None)
-            else:
-                merged[key] = merge(merged.get(key), value)
-        return merged
-    if isinstance(old, list) and isinstance(patch, list) and all(isinstance(x, dict) and "name" in x for x in old + patch):
-        named = {x["name"]: merge({}, x) for x in old}
-        for x in patch:
-            if x.get("$patch") == "delete":
-                assert named.pop(x["name"], None), "nothing to delete: %s" % x
-            else:
-                named[x["name"]] = merge(named.get(x["name"], {}), x)
-        return list(named.values())
-    return copy.deepcopy(patch)
+@functools.lru_cache(None)
+def kubectl():
+    """Debian's, the oldest that our kustomizations are for."""
+    return subprocess.run([os.path.join(ROOT, "tests/debian-tool"), "kubernetes-client", "kubectl"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
-def build(folder):
-    """`kubectl kustomize`, as far as our kustomizations go; anything else in them is an error."""
-    with open(os.path.join(folder, "kustomization.yaml")) as f:
-        kustomization = yaml.safe_load(f)
-    assert set(kustomization) <= {"apiVersion", "kind", "namespace", "resources", "images", "patches"}, kustomization
-    objects = []
-    for resource in kustomization["resources"]:
-        path = os.path.join(folder, resource)
-        objects += build(path) if os.path.isdir(path) else documents(path)
-    for patch in kustomization.get("patches", []):
-        assert set(patch) == {"path"}, patch
-        for change in documents(os.path.join(folder, patch["path"])):
-            same = [i for i, o in enumerate(objects) if (o["kind"], o["metadata"]["name"]) ==
-                    (change["kind"], change["metadata"]["name"])]
-            assert len(same) == 1, "%s patches nothing" % patch["path"]
-            objects[same[0]] = merge(objects[same[0]], change)
-    if "namespace" in kustomization:
-        set_namespace(objects, kustomization["namespace"])
-    for image in kustomization.get("images", []):
-        for o in objects:
-            for container in o.get("spec", {}).get("template", {}).get("spec", {}).get("containers", []):
-                if container["image"] == image["name"]:
-                    container["image"] = image["newName"] + ":" + image["newTag"]
-    return objects
+@functools.lru_cache(None)
+def kustomized(folder, program):
+    return subprocess.run([program or kubectl(), "kustomize", folder], check=True, capture_output=True, text=True).stdout
 
 
-NOT_NAMESPACED = {"ClusterRole", "ClusterRoleBinding", "SecurityContextConstraints", "Namespace"}
+def build(folder, program=None):
+    """The objects that `kubectl apply -k` of a folder sends."""
+    return [o for o in yaml.safe_load_all(kustomized(os.path.realpath(folder), program)) if o is not None]
 
 
-def set_namespace(objects, namespace):
-    for o in objects:
-        if o["kind"] not in NOT_NAMESPACED:
-            o["metadata"]["namespace"] = namespace
-        for subject in o.get("subjects", []):
-            subject["namespace"] = namespace
+def folders():
+    """Those of deploy/ that kubectl builds, as paths inside it."""
+    root = os.path.join(ROOT, "deploy")
+    return sorted(os.path.relpath(folder, root) for folder, _, names in os.walk(root) if "kustomization.yaml" in names)
 
 
 def definition_of(o):

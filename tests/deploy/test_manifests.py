@@ -212,11 +212,12 @@ class OpenSM(unittest.TestCase):
 
     def test_what_is_named_is_there(self):
         for name, objects in self.objects.items():
-            account = one(objects, "ServiceAccount")["metadata"]
-            self.assertEqual(self.pods[name]["serviceAccountName"], account["name"])
+            accounts = {(o["metadata"]["name"], o["metadata"]["namespace"]) for o in objects if o["kind"] == "ServiceAccount"}
+            self.assertEqual(self.pods[name]["serviceAccountName"], "ufmsync")
+            self.assertIn(("ufmsync", "kube-system"), accounts)
             for o in objects:
                 for subject in o.get("subjects", []):
-                    self.assertEqual((subject["name"], subject["namespace"]), (account["name"], account["namespace"]))
+                    self.assertIn((subject["name"], subject["namespace"]), accounts)
             labels = self.deployments[name]["template"]["metadata"]["labels"]
             for key, value in one(objects, "Service")["spec"]["selector"].items():
                 self.assertEqual(labels[key], value)

@@ -29,7 +29,6 @@ APIS = {
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/%s/rolebindings",
     "NetworkAttachmentDefinition": NADS + "/namespaces/%s/network-attachment-definitions",
 }
-NOT_SERVED = {"SecurityContextConstraints"}  # OpenShift's
 
 
 # --- the node installer ------------------------------------------------------------------------------------------------
@@ -128,31 +127,6 @@ def post(world, o, namespace, query=""):
     made = world.client.call("POST", (path % namespace if "%s" in path else path) + query, o)
     is_part(o, made, o["kind"])
     return made
-
-
-def as_of_1_20(o):
-    """The one thing in our manifests that this old API server does not know yet."""
-    update = o["spec"]["updateStrategy"]["rollingUpdate"]
-    if update.pop("maxSurge"):
-        expect_equal(update["maxUnavailable"], 0, "maxUnavailable beside maxSurge")
-        update["maxUnavailable"] = 1
-
-
-@scenario("real")
-def manifests_are_valid_to_a_real_api_server(world):
-    namespace = world.ns("node")
-    folders = ["node", "operator"] + ["node-variants/" + name for name in os.listdir(os.path.join(ROOT, "deploy/node-variants"))] + \
-        ["opensm/" + name for name in os.listdir(os.path.join(ROOT, "deploy/opensm")) if "." not in name]
-    for folder in folders:
-        for o in manifests.build(os.path.join(ROOT, "deploy", folder)):
-            if o["kind"] == "DaemonSet":
-                as_of_1_20(o)
-            if o["kind"] not in NOT_SERVED:
-                post(world, o, namespace, "?dryRun=All")
-            if o["kind"] in ("DaemonSet", "Deployment"):
-                pod = dict(o["spec"]["template"], apiVersion="v1", kind="Pod")
-                pod["metadata"] = dict(pod["metadata"], name="of-" + os.path.basename(folder), namespace=namespace)
-                post(world, pod, namespace, "?dryRun=All")
 
 
 @scenario()
