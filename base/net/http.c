@@ -120,6 +120,7 @@ static void on_deadline(struct loop_timer *timer)
 	struct http *http = request->http;
 
 	fail(request);
+	request->timed_out = true;
 	error_set(&request->error, ERROR_RETRY, "%s: %s within %lld ms", request->peer,
 		  request->sent ? "no complete answer" : "the request could not even be sent",
 		  (long long)request->timeout_ms);
@@ -139,6 +140,7 @@ static void on_idle(struct loop_timer *timer)
 		return;
 	}
 	fail(request);
+	request->timed_out = true;
 	error_set(&request->error, ERROR_RETRY, "%s: nothing heard for %lld ms", request->peer,
 		  (long long)request->idle_timeout_ms);
 	http_settle(http);
@@ -296,6 +298,7 @@ static void deliver(struct http_request *request)
 		.body = request->answer.data,
 		.body_len = request->answer.len,
 		.error = request->error.kind != ERROR_NONE ? &request->error : NULL,
+		.timed_out = request->timed_out,
 		.sent = request->sent,
 	};
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/call.h"
 #include "base/error.h"
 #include "base/net/loop.h"
 
@@ -52,9 +53,12 @@ struct http_reply {
 	const struct error *error; /* NULL: an answer came whole, whatever its status.  ERROR_RETRY: unreachable, reset,
 				    * timed out, cut.  ERROR_AUTH: the server's certificate was refused, or ours.
 				    * ERROR_LIMIT: body larger than allowed.  Else what `data` returned. */
+	bool timed_out;            /* with an error: because `timeout_ms` or `idle_timeout_ms` was over */
 	bool sent;                 /* false: certain that the server saw no byte of the request (refused, no name, TLS
 				    * failed before it); true: it may have acted on it */
 };
+
+enum call_outcome http_outcome(const struct http_reply *reply); /* for metrics */
 
 struct http_request;
 struct http_request_options {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/net/http.h"
 
 /* TLS alerts by which a server refuses who we are, in OpenSSL's words.  They may come late: with TLS 1.3 as the answer
  * to the request, with a renegotiation in the middle of it. */
@@ -107,4 +108,20 @@ void http_explain(struct error *err, const struct http_failure *failure)
 	for (char *p = err->text; *p; p++)
 		if ((unsigned char)*p >= 0x7f)
 			*p = '?';
+}
+
+enum call_outcome http_outcome(const struct http_reply *reply)
+{
+	if (!reply->error)
+		return call_outcome_of_status(reply->status);
+	if (reply->timed_out)
+		return CALL_TIMEOUT;
+	switch (reply->error->kind) {
+	case ERROR_AUTH:
+		return CALL_UNTRUSTED;
+	case ERROR_RETRY:
+		return CALL_UNAVAILABLE;
+	default:
+		return CALL_UNREADABLE;
+	}
 }

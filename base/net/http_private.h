@@ -98,6 +98,7 @@ struct http_request {
 	struct buf answer;
 	bool cut;  /* stopped on purpose: enough of an error page */
 	bool sent; /* valid once ended */
+	bool timed_out;
 	struct error error;
 };
 

@@ -450,5 +450,6 @@ void http_transfer_conclude(struct http_request *request, CURLcode code)
 	failure.refusal = http_identity_refusal(request->pool->identity, request->host);
 	if (code == CURLE_OK)
 		failure.code = CURLE_GOT_NOTHING;
+	request->timed_out = code == CURLE_OPERATION_TIMEDOUT;
 	http_explain(&request->error, &failure);
 }
