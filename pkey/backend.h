@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/call.h"
 #include "base/error.h"
 #include "pkey/members.h"
 #include "pkey/pkey.h"
@@ -50,6 +51,24 @@ struct pkey_ports_sink {
 	void *aux;
 };
 
+/* What a backend asks of the fabric manager, for those who measure it: one request over the network, or one job on
+ * OpenSM's file.  A join or a leave may take several. */
+enum pkey_operation { PKEY_JOIN, PKEY_LEAVE, PKEY_LIST, PKEY_LIST_ALL, PKEY_LIST_PORTS, PKEY_PROBE, PKEY_OPERATIONS };
+static inline const char *pkey_operation_name(enum pkey_operation operation)
+{
+	static const char *const names[PKEY_OPERATIONS] = {
+		"join", "leave", "list", "list_all", "list_ports", "probe"
+	};
+
+	return names[operation];
+}
+
+struct pkey_observer {
+	/* It has ended, after so long; from the loop, before the `done` that it may lead to.  Must not call the backend. */
+	void (*ended)(void *aux, enum pkey_operation operation, enum call_outcome outcome, int64_t ms);
+	void *aux;
+};
+
 struct pkey_backend_class {
 	const char *name; /* "ufm", "opensm", "noop" */
 	size_t guids_max; /* GUIDs a call may carry */
@@ -73,7 +92,15 @@ struct pkey_backend_class {
 
 struct pkey_backend {
 	const struct pkey_backend_class *class;
+	struct pkey_observer observer; /* may be set right after the backend was made; `ended` NULL: nobody measures */
 };
+
+static inline void pkey_backend_ended(const struct pkey_backend *backend, enum pkey_operation operation,
+				      enum call_outcome outcome, int64_t ms)
+{
+	if (backend->observer.ended)
+		backend->observer.ended(backend->observer.aux, operation, outcome, ms);
+}
 
 static inline void pkey_backend_free(struct pkey_backend *backend)
 {

@@ -54,6 +54,7 @@ struct opensm {
 	size_t n_found, handed;
 	struct error err;
 	bool failed;
+	int64_t started_ms;
 };
 
 static void operation_free(struct operation *operation)
@@ -249,6 +250,7 @@ static void on_timer(struct loop_timer *timer)
 	} else if (opensm->first) {
 		take_job(opensm);
 		opensm->working = true;
+		opensm->started_ms = loop_now_ms();
 		opensm->desk->options.fabric.sm_key = opensm->sm_key;
 		if (opensm->desk->fabric)
 			fabric_set_sm_key(opensm->desk->fabric, opensm->sm_key);
@@ -256,11 +258,44 @@ static void on_timer(struct loop_timer *timer)
 	}
 }
 
+static enum call_outcome outcome_of(const struct error *err)
+{
+	switch (err->kind) {
+	case ERROR_INVALID:
+	case ERROR_GONE:
+	case ERROR_LIMIT:
+		return CALL_REFUSED;
+	case ERROR_AUTH:
+		return CALL_FORBIDDEN;
+	default:
+		return CALL_UNAVAILABLE;
+	}
+}
+
+static void measure(const struct opensm *opensm)
+{
+	const struct operation *job = opensm->job;
+	enum pkey_operation name;
+
+	if (job->kind == WRITE)
+		name = job->change.join ? PKEY_JOIN : PKEY_LEAVE;
+	else if (job->kind == LIST)
+		name = job->one ? PKEY_LIST : PKEY_LIST_ALL;
+	else if (job->kind == PROBE)
+		name = PKEY_PROBE;
+	else
+		return;
+	pkey_backend_ended(&opensm->backend, name, opensm->failed ? outcome_of(&opensm->err) : CALL_OK,
+			   loop_now_ms() - opensm->started_ms);
+}
+
 static void worked(void *aux)
 {
 	struct opensm *opensm = aux;
 
 	opensm->working = false;
+	if (!opensm->freed)
+		measure(opensm);
 	opensm->counts = opensm->desk->counts;
 	if (opensm->job->kind == LOOK)
 		opensm->look_waits = false;

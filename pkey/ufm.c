@@ -31,6 +31,7 @@ struct operation {
 	void *aux;
 	int64_t deadline_ms;
 	struct http_request *request; /* NULL: waits its turn */
+	int64_t sent_ms;              /* when it was sent */
 	bool confirming;              /* the request under way is a probe, sent because of a 404 */
 
 	struct pkey_class class; /* JOIN, LEAVE */
@@ -145,6 +146,7 @@ static void send_call(struct operation *operation, const struct ufm_call *call)
 	if (call->body.len > 0)
 		headers[n++] = "Content-Type: application/json";
 	headers[n] = ufm_access_authorization(ufm->access);
+	operation->sent_ms = loop_now_ms();
 	operation->request = http_send(ufm->http, &(struct http_request_options){
 							  .method = call->method,
 							  .url = url,
@@ -330,6 +332,19 @@ static void unanswered(struct operation *operation, const struct error *why)
 	finish_failed(operation, &err);
 }
 
+static void measure(const struct operation *operation, const struct http_reply *reply, const struct ufm_answer *answer)
+{
+	static const enum pkey_operation names[] = {
+		[JOIN] = PKEY_JOIN, [LEAVE] = PKEY_LEAVE, [LIST] = PKEY_LIST, [PROBE] = PKEY_PROBE
+	};
+	enum pkey_operation name = operation->confirming                       ? PKEY_PROBE
+				   : operation->kind == LIST && operation->all ? PKEY_LIST_ALL
+									       : names[operation->kind];
+
+	pkey_backend_ended(&operation->ufm->backend, name, reply->error ? http_outcome(reply) : ufm_outcome(answer),
+			   loop_now_ms() - operation->sent_ms);
+}
+
 static void on_answer(void *aux, const struct http_reply *reply)
 {
 	struct operation *operation = aux;
@@ -343,6 +358,7 @@ static void on_answer(void *aux, const struct http_reply *reply)
 	};
 
 	operation->request = NULL;
+	measure(operation, reply, &answer);
 	if (reply->error)
 		unanswered(operation, reply->error);
 	else if (operation->confirming || operation->kind == PROBE)
@@ -442,7 +458,7 @@ static void ufm_list_ports(struct pkey_backend *backend, const struct pkey_ports
 {
 	struct ufm *ufm = ufm_of(backend);
 
-	ufm_ports_ask(&ufm->ports, ufm->http, ufm->access, ufm->timeout_ms, sink);
+	ufm_ports_ask(&ufm->ports, &ufm->backend, ufm->http, ufm->access, ufm->timeout_ms, sink);
 }
 
 static void free_operations(struct operations *operations)

@@ -14,6 +14,8 @@ enum { PORT_MAX = 16 * 1024, ALL_MAX = 512 * 1024 * 1024, LID_NONE = 0xffff, NUM
 
 struct ufm_ports {
 	struct ufm_ports **slot;
+	const struct pkey_backend *backend; /* that it is measured for */
+	int64_t sent_ms;
 	const struct ufm_access *access;
 	struct pkey_ports_sink sink;
 	struct scan *scan;
@@ -100,6 +102,8 @@ static int judge(const struct ufm_ports *ports, const struct http_reply *reply, 
 			    ufm_access_is_in(ports->access, reply->location),
 	};
 
+	pkey_backend_ended(ports->backend, PKEY_LIST_PORTS, reply->error ? http_outcome(reply) : ufm_outcome(&answer),
+			   loop_now_ms() - ports->sent_ms);
 	if (reply->error) {
 		*err = *reply->error;
 		return -1;
@@ -123,8 +127,8 @@ static void on_reply(void *aux, const struct http_reply *reply)
 	sink.done(sink.aux, result < 0 ? &err : NULL);
 }
 
-void ufm_ports_ask(struct ufm_ports **slot, struct http *http, const struct ufm_access *access, int64_t timeout_ms,
-		   const struct pkey_ports_sink *sink)
+void ufm_ports_ask(struct ufm_ports **slot, const struct pkey_backend *backend, struct http *http,
+		   const struct ufm_access *access, int64_t timeout_ms, const struct pkey_ports_sink *sink)
 {
 	struct ufm_ports *ports = mem_alloc(sizeof *ports);
 	__attribute__((cleanup(mem_freep))) char *url = mem_printf("%s/resources/vports", ufm_access_url(access));
@@ -133,6 +137,8 @@ void ufm_ports_ask(struct ufm_ports **slot, struct http *http, const struct ufm_
 	assert(!*slot);
 	*slot = ports;
 	ports->slot = slot;
+	ports->backend = backend;
+	ports->sent_ms = loop_now_ms();
 	ports->access = access;
 	ports->sink = *sink;
 	ports->scan = scan_new(&(struct scan_options){ .patterns = { "*" },

@@ -17,6 +17,6 @@
 struct ufm_ports;
 
 /* As list_ports() of pkey/backend.h.  *slot, NULL before, is the question until its `done` is called. */
-void ufm_ports_ask(struct ufm_ports **slot, struct http *http, const struct ufm_access *access, int64_t timeout_ms,
-		   const struct pkey_ports_sink *sink);
+void ufm_ports_ask(struct ufm_ports **slot, const struct pkey_backend *backend, struct http *http,
+		   const struct ufm_access *access, int64_t timeout_ms, const struct pkey_ports_sink *sink);
 void ufm_ports_free(struct ufm_ports *ports); /* behind http_free(); NULL is fine */

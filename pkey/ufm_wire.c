@@ -123,6 +123,14 @@ static bool is_page(const struct ufm_answer *answer)
 	return p[strspn(p, " \t\r\n")] == '<';
 }
 
+/* A web page comes from whatever stands in UFM's place. */
+enum call_outcome ufm_outcome(const struct ufm_answer *answer)
+{
+	bool misplaced = (answer->status / 100 == 2 || answer->status == 404) && is_page(answer);
+
+	return misplaced ? CALL_UNREADABLE : call_outcome_of_status(answer->status);
+}
+
 /* Printable ASCII in one line: the text goes into logs and Events. */
 static void quote(char out[QUOTE_MAX + 1], const char *text, size_t n)
 {

@@ -4,6 +4,7 @@
 #include <stddef.h>
 
 #include "base/buf.h"
+#include "base/call.h"
 #include "base/error.h"
 #include "guid/guid.h"
 #include "pkey/pkey.h"
@@ -46,6 +47,8 @@ enum ufm_verdict {
 	UFM_NO_ROUTE, /* this call is not known here; err says so */
 	UFM_FAILED,   /* err */
 };
+
+enum call_outcome ufm_outcome(const struct ufm_answer *answer); /* for metrics */
 
 /* err's kinds are backend.h's.  Bodies have no fixed format and types cannot be believed: up to 200 bytes of them are
  * quoted, of a web page its title. */

@@ -194,6 +194,7 @@ static void task_send(struct access_task *task)
 	}
 	access->reviews++;
 	task->request = kube_send(access->kube, &(struct kube_request_options){
+							.operation = body ? KUBE_REVIEW : KUBE_GET_POD,
 							.method = body ? "POST" : "GET",
 							.path = path,
 							.body = body,

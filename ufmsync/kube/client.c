@@ -26,11 +26,14 @@ struct kube {
 	char *authorization;  /* the header's line; NULL: none */
 	char *token_file;     /* that it comes from; NULL: it never changes */
 	int64_t token_due_ms; /* when it is to be read again */
+	struct kube_observer observer;
 };
 
 /* One kube_send(). */
 struct call {
 	struct kube *kube;
+	enum kube_operation operation;
+	int64_t sent_ms;
 	kube_done_fn *done;
 	void *aux;
 };
@@ -72,10 +75,12 @@ static void refresh_token(struct kube *kube)
 	mem_wipe_free(token);
 }
 
-void kube_saw_status(struct kube *kube, int status)
+void kube_saw(struct kube *kube, enum kube_operation operation, const struct http_reply *reply, int64_t ms)
 {
-	if (status == 401)
+	if (reply->status == 401)
 		kube->token_due_ms = 0;
+	if (kube->observer.ended && operation != KUBE_OTHER)
+		kube->observer.ended(kube->observer.aux, operation, http_outcome(reply), ms);
 }
 
 /* --- life --- */
@@ -126,6 +131,30 @@ void kube_free(struct kube *kube)
 	free(kube);
 }
 
+/* --- measuring --- */
+
+const char *kube_operation_name(enum kube_operation operation)
+{
+	static const char *const names[KUBE_OPERATIONS] = {
+		[KUBE_OTHER] = "other",
+		[KUBE_GET_POD] = "get_pod",
+		[KUBE_PATCH_POD] = "patch_pod",
+		[KUBE_LIST] = "list",
+		[KUBE_READ_LEASE] = "read_lease",
+		[KUBE_WRITE_LEASE] = "write_lease",
+		[KUBE_WRITE_EVENT] = "write_event",
+		[KUBE_REVIEW] = "review",
+	};
+
+	assert(operation < KUBE_OPERATIONS);
+	return names[operation];
+}
+
+void kube_observe(struct kube *kube, const struct kube_observer *observer)
+{
+	kube->observer = *observer;
+}
+
 /* --- requests --- */
 
 struct http_request *kube_send_raw(struct kube *kube, const struct http_request_options *options)
@@ -172,7 +201,7 @@ static void on_done(void *aux, const struct http_reply *http)
 	struct kube_reply reply = { .status = http->status, .reason = "", .retry_after_ms = -1, .sent = http->sent };
 	bool good = http->status >= 200 && http->status < 300;
 
-	kube_saw_status(call->kube, http->status);
+	kube_saw(call->kube, call->operation, http, loop_now_ms() - call->sent_ms);
 	if (!http->error && http->body_len > 0)
 		object = json_parse(http->body, http->body_len, &err);
 	if (http->error)
@@ -203,7 +232,7 @@ struct http_request *kube_send(struct kube *kube, const struct kube_request_opti
 		headers[n++] = content_type;
 	if (options->metadata_only)
 		headers[n++] = "Accept: application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1, application/json";
-	*call = (struct call){ kube, options->done, options->aux };
+	*call = (struct call){ kube, options->operation, loop_now_ms(), options->done, options->aux };
 	size_t answer_max = options->answer_max > 0 ? options->answer_max : ANSWER_MAX;
 	return kube_send_raw(kube, &(struct http_request_options){
 					   .method = options->method,

@@ -19,6 +19,27 @@ int kube_new(struct kube **ret, struct loop *loop, const struct kube_config *con
 	     struct error *err);
 void kube_free(struct kube *kube); /* cancels everything without calling back */
 
+/* What is asked of the API server, for those who measure it. */
+enum kube_operation {
+	KUBE_OTHER, /* not measured: what a tool asks for */
+	KUBE_GET_POD,
+	KUBE_PATCH_POD,
+	KUBE_LIST, /* a page of pods, networks or namespaces */
+	KUBE_READ_LEASE,
+	KUBE_WRITE_LEASE,
+	KUBE_WRITE_EVENT,
+	KUBE_REVIEW, /* of a token, or what its user may do */
+	KUBE_OPERATIONS
+};
+const char *kube_operation_name(enum kube_operation operation); /* "get_pod", ... */
+
+struct kube_observer {
+	/* It has ended, after so long; from the loop, before the `done` that it leads to.  Must not call the client. */
+	void (*ended)(void *aux, enum kube_operation operation, enum call_outcome outcome, int64_t ms);
+	void *aux;
+};
+void kube_observe(struct kube *kube, const struct kube_observer *observer); /* copied */
+
 struct kube_reply {
 	int status;             /* HTTP; 0: none */
 	const json_t *object;   /* the answer's JSON; NULL when there is none.  Borrowed until `done` returns */
@@ -32,6 +53,7 @@ struct kube_reply {
 typedef void kube_done_fn(void *aux, const struct kube_reply *reply);
 
 struct kube_request_options {
+	enum kube_operation operation;
 	const char *method, *path; /* path with query, percent-encoded: "/api/v1/namespaces/a/pods/b?x=y" */
 	const char *content_type;  /* NULL: application/json */
 	const void *body;
@@ -49,9 +71,9 @@ struct kube_request_options {
 struct http_request *kube_send(struct kube *kube, const struct kube_request_options *options);
 
 /* For streams (watch.h): adds base URL to `options->url`, which is a path here, and authorization to the headers, and
- * sends it.  Its `done` tells kube_saw_status() the status. */
+ * sends it.  Its `done` tells kube_saw() of it: KUBE_OTHER for what has no duration, a watch. */
 struct http_request *kube_send_raw(struct kube *kube, const struct http_request_options *options);
-void kube_saw_status(struct kube *kube, int status);
+void kube_saw(struct kube *kube, enum kube_operation operation, const struct http_reply *reply, int64_t ms);
 /* What an answer that is not 2xx means, from its status and Status object; *reason (may be NULL) is a text for ever: one
  * of those that are known, else "". */
 void kube_status_error(struct error *err, int status, const char *body, size_t len, const char **reason);

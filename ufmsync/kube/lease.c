@@ -258,6 +258,7 @@ static void send(struct lease *lease, const char *method, const json_t *body, ku
 	char *path = lease_path(lease, strcmp(method, "POST") != 0);
 	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
 	struct kube_request_options options = {
+		.operation = strcmp(method, "GET") == 0 ? KUBE_READ_LEASE : KUBE_WRITE_LEASE,
 		.method = method,
 		.path = path,
 		.body = text,

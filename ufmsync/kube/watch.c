@@ -41,6 +41,7 @@ static void destroy(struct kube_watch *watch)
 
 static void stop(struct kube_watch *watch)
 {
+	watch->counts.connected = false;
 	loop_timer_stop(&watch->again);
 	if (watch->request)
 		http_cancel(watch->request);
@@ -106,6 +107,11 @@ void kube_watch_hurry(struct kube_watch *watch)
 	loop_timer_at(&watch->again, watch->not_before_ms);
 }
 
+void kube_watch_count(const struct kube_watch *watch, struct kube_watch_counts *counts)
+{
+	*counts = watch->counts;
+}
+
 bool kube_watch_is_synced(const struct kube_watch *watch)
 {
 	return watch->synced;
@@ -144,9 +150,11 @@ static void on_head(void *aux, int status)
 		return;
 	enter(watch);
 	if (!watch->listing) {
+		watch->counts.connected = true;
 		tell_trouble(watch, NULL);
 	} else if (!watch->begun) {
 		watch->begun = true;
+		watch->counts.lists++;
 		watch->options.begin(watch->options.aux);
 	}
 	leave(watch);
@@ -175,7 +183,6 @@ static enum outcome judge_status(const struct kube_watch *watch, int status, con
 /* *err is set for every outcome but ENDED. */
 static enum outcome judge(struct kube_watch *watch, const struct http_reply *reply, struct error *err)
 {
-	kube_saw_status(watch->kube, reply->status);
 	if (watch->event.kind != ERROR_NONE) {
 		*err = watch->event;
 		return err->kind == ERROR_GONE ? OUTCOME_EXPIRED : OUTCOME_CONFUSED;
@@ -232,6 +239,7 @@ static void watch_ended(struct kube_watch *watch)
 /* The first time it is the world's way; again and again it is a failure that must not keep two processes busy. */
 static void expired(struct kube_watch *watch, const struct error *why)
 {
+	watch->counts.expired++;
 	watch->synced = false;
 	list_anew(watch);
 	if (watch->expirations++ > 0)
@@ -268,12 +276,24 @@ static void conclude(struct kube_watch *watch, enum outcome outcome, const struc
 	failed(watch, err, retry_after_ms);
 }
 
+/* An ERROR event, at which we leave off, is the server's answer. */
+static enum call_outcome how_it_ended(const struct kube_watch *watch, const struct http_reply *reply)
+{
+	if (watch->event.kind != ERROR_NONE)
+		return watch->event.kind == ERROR_GONE ? CALL_NOT_FOUND : CALL_UNREADABLE;
+	return http_outcome(reply);
+}
+
 static void on_done(void *aux, const struct http_reply *reply)
 {
 	struct kube_watch *watch = aux;
 	struct error err = { 0 };
 
 	watch->request = NULL;
+	watch->counts.connected = false;
+	kube_saw(watch->kube, watch->listing ? KUBE_LIST : KUBE_OTHER, reply, lasted_ms(watch));
+	if (!watch->listing)
+		watch->counts.ends[how_it_ended(watch, reply)]++;
 	if (!watch->listing && reply->status == 200 && lasted_ms(watch) >= PROVEN_MS)
 		watch->backoff.failures = watch->expirations = 0;
 	enum outcome outcome = judge(watch, reply, &err);

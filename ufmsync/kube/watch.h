@@ -34,6 +34,14 @@ struct kube_watch_options {
 	uint64_t random; /* seed of jitter and timeouts */
 };
 
+/* What has come of it so far. */
+struct kube_watch_counts {
+	bool connected;               /* a watch is open now */
+	uint64_t lists;               /* complete ones begun: the first, and anew after each gap */
+	uint64_t ends[CALL_OUTCOMES]; /* watches by how they ended: CALL_OK when their time was over */
+	uint64_t expired;             /* our version, or a list's token, was too old (410) */
+};
+
 /* `kube` must outlive the watch. */
 struct kube_watch *kube_watch_new(struct loop *loop, struct kube *kube, const struct kube_watch_options *options);
 void kube_watch_free(struct kube_watch *watch);    /* NULL is fine; may be called from its callbacks */
@@ -41,5 +49,6 @@ void kube_watch_restart(struct kube_watch *watch); /* lists anew; may be called 
 /* The API server answers again, as somebody else saw: a watch that waits after an outage tries now, and its back-off
  * begins anew; one that was told by Retry-After when to come, then.  Nothing happens to any other. */
 void kube_watch_hurry(struct kube_watch *watch);
+void kube_watch_count(const struct kube_watch *watch, struct kube_watch_counts *counts);
 /* A complete list has been delivered, and nothing is known to have been missed since. */
 bool kube_watch_is_synced(const struct kube_watch *watch);

@@ -32,6 +32,7 @@ struct kube_watch {
 	struct error event; /* an ERROR event ended it; of no kind: none did */
 	struct loop_timer again;
 	bool troubled; /* `trouble` was told */
+	struct kube_watch_counts counts;
 
 	unsigned busy;       /* within callbacks of ours that must not lose us */
 	bool freed, restart; /* asked for within them */

@@ -146,7 +146,7 @@ static void test_a_token_file_is_read_again_after_a_401(void **state)
 	assert_string_equal(api_requests[2].authorization, "Bearer new");
 	/* a file that is gone or empty for a moment leaves the token that we have */
 	unlink(path);
-	kube_saw_status(api_kube, 401);
+	kube_saw(api_kube, KUBE_OTHER, &(struct http_reply){ .status = 401 }, 0);
 	ask("GET", "/", NULL);
 	assert_string_equal(api_requests[3].authorization, "Bearer new");
 }
