@@ -65,6 +65,15 @@ static void copy_shared(struct engine *e, const char *const *shared)
 		e->shared[i] = engine_text(e, shared[i]);
 }
 
+void engine_tally_init(struct engine_tally *tally)
+{
+	static const uint32_t bounds_ms[] = { 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 0 };
+
+	*tally = (struct engine_tally){ 0 };
+	histogram_init(&tally->member, bounds_ms);
+	histogram_init(&tally->published, bounds_ms);
+}
+
 struct engine *engine_new(const struct engine_options *options)
 {
 	struct engine *e = mem_alloc(sizeof *e);
@@ -205,6 +214,7 @@ void engine_status(const struct engine *e, struct engine_status *status)
 		.foreign = e->strays[STRAY_FOREIGN],
 		.missing = e->n_missing,
 		.queued = e->queued,
+		.oldest = -1,
 		.joins = e->done_joins,
 		.leaves = e->done_leaves,
 		.lists = e->done_lists,

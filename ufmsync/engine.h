@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/histogram.h"
 #include "guid/guid.h"
 #include "guid/pool.h"
 #include "pkey/members.h"
@@ -32,6 +33,20 @@ enum engine_policy { ENGINE_POLICY_NAMESPACE, ENGINE_POLICY_ANNOTATED, ENGINE_PO
 enum engine_gate { ENGINE_GATE_MEMBER, ENGINE_GATE_ASSIGNED };                              /* UFMSYNC_GATE */
 enum engine_orphans { ENGINE_ORPHANS_BRAKE, ENGINE_ORPHANS_REMOVE, ENGINE_ORPHANS_KEEP };   /* UFMSYNC_ORPHANS */
 
+/* What is counted for as long as the process lives, which may see several engines, one after the other.
+ *
+ * The times run from when an attachment was first seen, or from when what it had to wait for (a network, the right to a
+ * PKey, a GUID) was there, and are noted once, of those alone that were first seen by a leader at work: what a start or a
+ * take-over found has a past that nobody here knows. */
+struct engine_tally {
+	struct histogram member;           /* until all its memberships were listed; without a PKey there is none */
+	struct histogram published;        /* until its annotation was written */
+	uint64_t audits_ok, audits_failed; /* complete lists, compared or not to be had */
+	uint64_t joined,
+		removed; /* lost memberships that are listed again, strays that we removed and are not any more */
+};
+void engine_tally_init(struct engine_tally *tally);
+
 struct engine_options {
 	struct guid first, last; /* the pool's range */
 	uint64_t start;          /* random: where the pool's cursor starts */
@@ -46,10 +61,11 @@ struct engine_options {
 	const struct record_keys *keys; /* NULL: no records are read or written; borrowed */
 	int64_t rest_ms, rest_unsure_ms, rest_early_ms;
 	int64_t orphan_grace_ms, audit_ms, gather_ms;
-	int64_t write_timeout_ms; /* UFM_TIMEOUT: how long a write of anybody may go on after it was sent */
-	size_t batch_max;         /* GUIDs a write: at most 500 */
-	unsigned patches_max;     /* annotation patches under way at a time */
-	int64_t wall_offset_ms;   /* wall clock minus `now`, for a record's `since` */
+	int64_t write_timeout_ms;   /* UFM_TIMEOUT: how long a write of anybody may go on after it was sent */
+	size_t batch_max;           /* GUIDs a write: at most 500 */
+	unsigned patches_max;       /* annotation patches under way at a time */
+	int64_t wall_offset_ms;     /* wall clock minus `now`, for a record's `since` */
+	struct engine_tally *tally; /* borrowed; NULL: nobody counts */
 };
 void engine_options_init(struct engine_options *options); /* every default of the design */
 
@@ -203,19 +219,31 @@ const char *attachment_state_name(enum attachment_state state);
 
 enum engine_brake { ENGINE_BRAKE_OFF, ENGINE_BRAKE_UNSETTLED, ENGINE_BRAKE_LATCHED };
 
+enum { ENGINE_PORT_PKEYS = 128 }; /* of the adapters that have virtual functions */
+
 struct engine_status {
 	bool observing; /* engine_observe() */
 	bool leading, synced, listed,
 		settled; /* synced: pods, networks, namespaces; listed: first complete list is in */
 	enum engine_brake brake;
 	uint64_t attachments[ATTACHMENT_STATES];
-	uint64_t blocked;        /* WANTED that wait for something else than us: network, PKey, GUID */
-	uint64_t pods, networks; /* kept in memory */
-	uint64_t ungated;        /* networks that pods use and that let them start before they are members */
-	uint64_t orphans;        /* in our range and PKeys, without an owner, not removed yet */
-	uint64_t foreign;        /* left alone: came back after removal, or kept by UFMSYNC_ORPHANS */
-	uint64_t missing;        /* memberships of members that the last list did not show */
-	uint64_t queued;         /* memberships of attachments that wait to be written */
+	uint64_t blocked;           /* WANTED that wait for something else than us: network, PKey, GUID */
+	uint64_t pods, networks;    /* kept in memory */
+	uint64_t ungated;           /* networks that pods use and that let them start before they are members */
+	uint64_t orphans;           /* in our range and PKeys, without an owner, not removed yet */
+	uint64_t foreign;           /* left alone: came back after removal, or kept by UFMSYNC_ORPHANS */
+	uint64_t missing;           /* memberships of members that the last list did not show */
+	uint64_t queued;            /* memberships of attachments that wait to be written */
+	uint64_t wanted;            /* memberships that live attachments have or are to get */
+	uint64_t unexpected;        /* listed of a live attachment's GUID, in a PKey where it has no seat */
+	uint64_t to_join, to_leave; /* memberships that wait to be written, those of queues that pause included */
+	uint64_t to_patch;          /* pods whose annotation is to be written */
+	/* Since when the attachment is on its way that has been for longest: to its membership and its annotation, or out
+	 * of its PKeys; -1: none is. */
+	int64_t oldest;
+	/* Distinct PKeys of a node's live attachments, the default partition counted in, against the P_Key table of a port:
+	 * the most of a node, and how many nodes have more than fit.  0 without attachments. */
+	uint64_t node_pkeys_max, nodes_over;
 	uint64_t joins, leaves, lists, patches; /* actions handed out so far */
 	int64_t last_audit;                     /* when the last complete list ended; -1: never */
 	struct guid_pool_use pool;

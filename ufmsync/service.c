@@ -44,6 +44,7 @@ static void start_engine(struct service *service)
 	options.wall_offset_ms = loop_wall_ms() - loop_now_ms();
 	if (service->record_keys)
 		options.keys = service->record_keys;
+	options.tally = &service->metrics.tally;
 	engine_free(service->engine);
 	service->engine = engine_new(&options);
 	service->generation++;
@@ -276,6 +277,7 @@ int service_new(struct service **ret, struct loop *loop, const struct config *co
 		service_free(service);
 		return -1;
 	}
+	service_metrics_start(service);
 	start_engine(service);
 	service->events = kube_events_new(loop, service->kube, "ufmsync.io/ufmsyncd", config->identity);
 	struct lease_options lease = {
@@ -358,6 +360,7 @@ void service_free(struct service *service)
 	kube_config_free(service->kube_config);
 	engine_free(service->engine);
 	record_keys_free(service->record_keys);
+	service_metrics_free(service);
 	secrets_free(service->secrets);
 	free(service->fabric_error);
 	free(service);

@@ -220,6 +220,7 @@ static void act_patch(struct service *service, const struct engine_action *actio
 		char *path = mem_printf("/api/v1/namespaces/%s/pods/%s", pod->namespace, pod->name);
 		struct service_request *request = service_request_new(service, action->id, pod->uid);
 		struct kube_request_options options = {
+			.operation = KUBE_PATCH_POD,
 			.method = "PATCH",
 			.path = path,
 			.content_type = "application/json-patch+json",

@@ -149,7 +149,9 @@ static bool is_object_name(const char *text)
 static void world_read(void *aux, const char *namespace, const char *name, const char *uid, uint64_t ticket)
 {
 	struct service *service = aux;
-	struct kube_request_options options = { .method = "GET", .timeout_ms = READ_MS, .done = on_pod_read };
+	struct kube_request_options options = {
+		.operation = KUBE_GET_POD, .method = "GET", .timeout_ms = READ_MS, .done = on_pod_read
+	};
 
 	if (!is_object_name(namespace) || !is_object_name(name)) {
 		webhook_pod_read(service->webhook, ticket, WEBHOOK_READ_NONE, NULL, NULL);

@@ -167,7 +167,9 @@ void service_read_pod(struct service *service, uint64_t id, const char *namespac
 {
 	struct service_request *request = service_request_new(service, id, uid);
 	char *path = mem_printf("/api/v1/namespaces/%s/pods/%s", namespace, name);
-	struct kube_request_options options = { .method = "GET", .path = path, .done = pod_read, .aux = request };
+	struct kube_request_options options = {
+		.operation = KUBE_GET_POD, .method = "GET", .path = path, .done = pod_read, .aux = request
+	};
 
 	request->http = kube_send(service->kube, &options);
 	free(path);

@@ -1,8 +1,8 @@
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
+#include "ufmsync/metrics.h"
 #include "ufmsync/service_parts.h"
 
 /* The backend for OpenSM has more to say than that a write failed: what the site lacks, and which ports do not agree with
@@ -166,11 +166,6 @@ int service_opensm_set_secrets(struct service *service, const struct secrets *fr
 	return 0;
 }
 
-static void counter(struct buf *out, const char *name, const char *help, uint64_t value)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s counter\n%s %" PRIu64 "\n", name, help, name, name, value);
-}
-
 void service_opensm_metrics(const struct service *service, struct buf *out)
 {
 	struct opensm_counts counts;
@@ -181,22 +176,18 @@ void service_opensm_metrics(const struct service *service, struct buf *out)
 	opensm_counts(service->backend, &counts);
 	for (size_t i = 0; i < service->opensm->n; i++)
 		findings += service->opensm->known[i].level != OPENSM_FINE;
-	counter(out, "ufmsync_opensm_reloads_total", "Times that OpenSM was told to read its partitions.",
-		counts.reloads);
-	counter(out, "ufmsync_opensm_files_written_total", "Partition files written.", counts.written);
-	counter(out, "ufmsync_opensm_files_refused_total", "Of them, those that OpenSM refused and that were put back.",
-		counts.refused);
-	counter(out, "ufmsync_opensm_files_unproven_total",
-		"Of them, those of which it was not seen in time that OpenSM had read them.", counts.unproven);
-	counter(out, "ufmsync_opensm_ports_checked_total", "Memberships compared with what stands in their ports.",
-		counts.checked);
-	counter(out, "ufmsync_opensm_ports_absent_total",
-		"Memberships whose port does not exist or cannot be asked, each time that it was looked for.",
-		counts.absent);
-	buf_printf(out,
-		   "# HELP ufmsync_opensm_drifted Memberships that their ports lack.\n"
-		   "# TYPE ufmsync_opensm_drifted gauge\nufmsync_opensm_drifted %" PRIu64
-		   "\n# HELP ufmsync_opensm_findings What the site lacks, as the log says.\n"
-		   "# TYPE ufmsync_opensm_findings gauge\nufmsync_opensm_findings %" PRIu64 "\n",
-		   counts.drifted, findings);
+	metrics_counter(out, "ufmsync_opensm_reloads_total", "Times that OpenSM was told to read its partitions.",
+			counts.reloads);
+	metrics_counter(out, "ufmsync_opensm_files_written_total", "Partition files written.", counts.written);
+	metrics_counter(out, "ufmsync_opensm_files_refused_total",
+			"Of them, those that OpenSM refused and that were put back.", counts.refused);
+	metrics_counter(out, "ufmsync_opensm_files_unproven_total",
+			"Of them, those of which it was not seen in time that OpenSM had read them.", counts.unproven);
+	metrics_counter(out, "ufmsync_opensm_ports_checked_total",
+			"Memberships compared with what stands in their ports.", counts.checked);
+	metrics_counter(out, "ufmsync_opensm_ports_absent_total",
+			"Memberships whose port does not exist or cannot be asked, each time that it was looked for.",
+			counts.absent);
+	metrics_gauge(out, "ufmsync_opensm_drifted", "Memberships that their ports lack.", counts.drifted);
+	metrics_gauge(out, "ufmsync_opensm_findings", "What the site lacks, as the log says.", findings);
 }

@@ -18,11 +18,20 @@
 #include "ufmsync/kube/event.h"
 #include "ufmsync/kube/lease.h"
 #include "ufmsync/kube/watch.h"
+#include "ufmsync/process_stats.h"
 #include "ufmsync/service.h"
 #include "ufmsync/tls_files.h"
 
 enum { WEBHOOK_NOTICES = WEBHOOK_UNAVAILABLE + 1 };
 enum service_kind { SERVICE_PODS, SERVICE_NETWORKS, SERVICE_NAMESPACES, SERVICE_KINDS };
+
+struct service_metrics {
+	struct histogram fabric[PKEY_OPERATIONS][CALL_OUTCOMES];
+	struct histogram kube[KUBE_OPERATIONS][CALL_OUTCOMES];
+	struct engine_tally tally; /* of all engines, one after the other */
+	struct process_stats *process;
+	int64_t ufm_not_after_s, ufm_client_not_after_s; /* certificates in use; 0: none, or not known */
+};
 
 struct service {
 	struct loop *loop;
@@ -73,6 +82,7 @@ struct service {
 		uint64_t api_answered, api_refused, api_failed; /* 2xx, 4xx, 5xx to operators */
 		uint64_t https_body_too_large, https_headers_too_large, https_too_many;
 	} counts;
+	struct service_metrics metrics;
 };
 
 /* service_facts.c: what is watched reaches the engine. */
@@ -103,6 +113,11 @@ void service_look_for_secrets(struct service *service);
 
 /* service_health.c */
 int service_health_start(struct service *service, struct error *err);
+
+/* service_metrics.c */
+void service_metrics_start(struct service *service); /* the backend and the clients are there, and were not used yet */
+void service_metrics_free(struct service *service);
+void service_metrics_write(const struct service *service, struct buf *out);
 
 /* service_opensm.c: what the backend for OpenSM needs besides; nothing with another one. */
 int service_opensm_start(struct service *service, struct error *err);

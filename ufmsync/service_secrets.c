@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "pkey/ufm.h"
+#include "secrets/pem.h"
 #include "ufmsync/service_parts.h"
 
 /* Rotated credentials are taken up while the service runs: all of one state of the Secret or none of it. */
@@ -52,6 +53,25 @@ static int take_secrets(struct service *service, const struct secrets *fresh, st
 	return 0;
 }
 
+static int64_t not_after(const struct secrets *secrets, enum secret_id id)
+{
+	const char *pem = secrets_get(secrets, id);
+
+	return pem ? pem_not_after(pem) : 0;
+}
+
+/* Reading a certificate is too slow to be done for each who asks. */
+static void note_certificates(struct service *service, const struct secrets *secrets)
+{
+	const struct config *config = service->config;
+
+	if (config->plugin != CONFIG_PLUGIN_UFM || strcmp(config->ufm.schema, "https") != 0)
+		return;
+	service->metrics.ufm_not_after_s = config->ufm.insecure ? 0 : not_after(secrets, SECRET_UFM_CERTIFICATE);
+	service->metrics.ufm_client_not_after_s =
+		config->ufm.auth == UFM_AUTH_MTLS ? not_after(secrets, SECRET_UFM_CLIENT_CERT) : 0;
+}
+
 static bool is_same(const char *a, const char *b)
 {
 	return !a || !b ? a == b : strcmp(a, b) == 0;
@@ -87,6 +107,7 @@ static void look(struct service *service)
 		log_say(LOG_INFO, "SECRET_ROTATED", NULL, "new credentials are in use");
 		say_what_needs_a_restart(current, fresh);
 	}
+	note_certificates(service, fresh);
 	secrets_free(service->secrets);
 	service->secrets = fresh;
 }
@@ -102,6 +123,7 @@ static void on_timer(struct loop_timer *timer)
 
 void service_look_for_secrets(struct service *service)
 {
+	note_certificates(service, current_secrets(service));
 	loop_timer_init(&service->secrets_timer, service->loop, on_timer);
 	loop_timer_at(&service->secrets_timer, loop_now_ms() + LOOK_MS);
 }
