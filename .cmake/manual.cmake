@@ -14,6 +14,7 @@ foreach(source
 		ufmsync/ufmsyncd.8
 		ufmsync/ufmsyncd-settings.7
 		ufmsync/ctl/ufmsyncctl.1
+		ufmsync/setup/ufmsync-setup.8
 		cni/plugin/ufmsync-cni.8
 		cni/installer/ufmsync-cni-install.8)
 	get_filename_component(name ${source} NAME)

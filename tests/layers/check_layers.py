@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 # What each layer may include and link, besides itself:
-#   base, guid <- base/net, secrets <- pkey, ufmsync/kube <- cni/webhook <- ufmsync <- ufmsync/ctl
+#   base, guid <- base/net, secrets <- pkey, ufmsync/kube <- cni/webhook <- ufmsync <- ufmsync/ctl, ufmsync/setup
 #   base, guid <- cni/plugin, cni/installer
 # The value of a PKey is to partitions what guid/ is to ports: pure, and named by network definitions too. It is a
 # layer of its own, so that pkey and ufmsync/kube need not know each other.
@@ -32,6 +32,7 @@ ALLOWED = {
     "cni/webhook": EDGE | {"pkey", "ufmsync/kube"},
     "ufmsync": EDGE | {"pkey", "ufmsync/kube", "cni/webhook"},
     "ufmsync/ctl": EDGE | {"pkey", "ufmsync/kube", "cni/webhook", "ufmsync"},
+    "ufmsync/setup": EDGE | {"ufmsync/kube", "ufmsync"},
     "cni/plugin": GROUND,
     "cni/installer": GROUND,
 }
@@ -46,9 +47,10 @@ FOREIGN = [
     ("curl/*", ["base/net/*"]),
     ("microhttpd.h", ["base/net/*"]),
     ("gnutls/*", ["base/net/*"]),
-    # The last two for the base64 of Basic authentication.
+    # pkey/ufm_access.c and ufmsync/kube/client.c for the base64 of Basic authentication.
     ("openssl/*", ["base/net/*", "secrets/*", "ufmsync/record*", "cni/plugin/*", "pkey/ufm_access.c",
-                   "ufmsync/kube/client.c", "ufmsync/kube/access.c"]),
+                   "ufmsync/kube/client.c", "ufmsync/kube/access.c", "ufmsync/setup/certificate*.c",
+                   "ufmsync/setup/base64.c", "ufmsync/setup/write.c"]),
     ("yaml.h", ["ufmsync/kube/*", "ufmsync/ctl/yaml_out.c"]),
     ("cmocka.h", []),
     ("pthread.h", []),
@@ -66,12 +68,12 @@ FORBIDDEN = [
 # Foreign libraries and the layers that may link them.
 LIBRARIES = {
     "PkgConfig::JANSSON": {"base", "base/net", "secrets", "pkey", "ufmsync/kube", "cni/webhook", "ufmsync", "ufmsync/ctl",
-                           "cni/plugin", "cni/installer"},
+                           "ufmsync/setup", "cni/plugin", "cni/installer"},
     "PkgConfig::UV": {"base/net"},
     "PkgConfig::CURL": {"base/net"},
     "PkgConfig::MICROHTTPD": {"base/net"},
     "PkgConfig::GNUTLS": {"base/net"},
-    "PkgConfig::OPENSSL": {"base/net", "secrets", "pkey", "ufmsync/kube", "ufmsync", "cni/plugin"},
+    "PkgConfig::OPENSSL": {"base/net", "secrets", "pkey", "ufmsync/kube", "ufmsync", "ufmsync/setup", "cni/plugin"},
     "PkgConfig::YAML": {"ufmsync/kube", "ufmsync/ctl"},
     "PkgConfig::IBUMAD": {"pkey"},
     "PkgConfig::IBNETDISC": {"pkey"},
@@ -214,6 +216,10 @@ INCLUDES = [
     ("ufmsync/kube/planted.c", '#include "ufmsync/planted.h"'),
     ("cni/webhook/planted.c", '#include "ufmsync/planted.h"'),
     ("ufmsync/planted.c", '#include "ufmsync/ctl/planted.h"'),
+    ("ufmsync/planted.c", '#include "ufmsync/setup/planted.h"'),
+    ("ufmsync/ctl/planted.c", '#include "ufmsync/setup/planted.h"'),
+    ("ufmsync/setup/planted.c", '#include "pkey/backend.h"'),
+    ("ufmsync/setup/planted.c", "#include <openssl/x509.h>"),
     ("cni/plugin/planted.c", '#include "base/net/http.h"'),
     ("cni/plugin/planted.c", '#include "pkey/pkey.h"'),
     # What is not there, or not named from the top.
@@ -269,7 +275,7 @@ def copy_product(root, to):
     for top in TOP:
         if (root / top).is_dir():
             shutil.copytree(root / top, to / top, ignore=skip)
-    for folder in ("tests", "ufmsync", "ufmsync/kube", "ufmsync/ctl", "cni/webhook", "cni/plugin", "cni/installer"):
+    for folder in ("tests", "ufmsync", "ufmsync/kube", "ufmsync/ctl", "ufmsync/setup", "cni/webhook", "cni/plugin", "cni/installer"):
         (to / folder).mkdir(parents=True, exist_ok=True)
         (to / folder / "planted.h").write_text("#pragma once\n")
 

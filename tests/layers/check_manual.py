@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z0-9-]*")
-VARIABLE = re.compile(r"\b(?:UFMSYNC_CNI_[A-Z_]+|NODE_NAME)\b")
+VARIABLE = re.compile(r"\b(?:UFMSYNC_(?:CNI|SETUP)_[A-Z_]+|NODE_NAME|POD_NAMESPACE|KUBECONFIG)\b")
 NOT_OURS = {"--audience"}  # kubectl's, in an example
 
 
@@ -110,9 +110,9 @@ def check_plugin(root, programs, folder):
     return problems + not_there(page, {"--help", "--version"}), min(len(fields), len(keys), len(codes))
 
 
-def check_installer(programs, folder):
-    page = Page(folder, "ufmsync-cni-install.8")
-    shown = says(programs, "ufmsync-cni-install", "--help")
+def check_options(programs, folder, program):
+    page = Page(folder, program + ".8")
+    shown = says(programs, program, "--help")
     flags, variables = set(FLAG.findall(shown)), set(VARIABLE.findall(shown))
     problems = page.lacks(sorted(flags | variables)) + not_there(page, flags | {"--flag"})
     problems += ["%s names %s, which is not there" % (page.name, name)
@@ -142,13 +142,15 @@ def main():
     root, programs, folder = sys.argv[1:4]
     problems, counts = [], []
     for found, count in (check_service(programs, folder), check_tool(root, programs, folder), check_plugin(root, programs, folder),
-                         check_installer(programs, folder)):
+                         check_options(programs, folder, "ufmsync-cni-install"),
+                         check_options(programs, folder, "ufmsync-setup")):
         problems += found
         counts.append(count)
     pages = sorted(name for name in os.listdir(folder) if re.search(r"\.[1-8]$", name))
     problems += check_rendering(folder, pages)
-    print("%d pages; %d settings, %d commands, at least %d fields or codes, %d options of the installer" % (len(pages), *counts))
-    if min(counts) < 4 or len(pages) != 5:
+    print("%d pages; %d settings, %d commands, at least %d fields or codes, %d options of the installer, %d of the setup" % (
+        len(pages), *counts))
+    if min(counts) < 4 or len(pages) != 6:
         problems.append("the check itself finds next to nothing")
     for problem in problems:
         print(problem)

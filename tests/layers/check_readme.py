@@ -48,7 +48,7 @@ def main():
         metrics |= set(METRIC.findall(text))
         if name.startswith("engine"):
             reasons |= set(REASON.findall(text))
-    for _, text in sources(root, "cni/installer"):
+    for _, text in [*sources(root, "cni/installer"), *sources(root, "ufmsync/setup")]:
         ids |= {a or b for a, b in LOG_ID.findall(text)}
     for name, text in sources(root, "pkey"):
         if name.startswith("opensm"):

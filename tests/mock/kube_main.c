@@ -57,11 +57,11 @@ static const char help_text[] =
 	"Tokens are never arguments: MOCK_KUBE_TOKEN in the environment (several between commas).  Without any, "
 	"everybody is\n"
 	"let in.  The kubeconfig holds the first.\n\n"
-	"Served: pods (status, binding), namespaces, nodes, events, network-attachment-definitions, leases, "
-	"events.k8s.io\n"
-	"events (not the same objects as events), TokenReview, SubjectAccessReview, /version, /readyz.  Nothing plays "
-	"kubelet\n"
-	"or scheduler.\n\n";
+	"Served: pods (status, binding), namespaces, nodes, secrets, configmaps, events, "
+	"network-attachment-definitions, leases,\n"
+	"events.k8s.io events (not the same objects as events), TokenReview, SubjectAccessReview, /version, /readyz.  "
+	"Nothing\n"
+	"plays kubelet or scheduler.\n\n";
 
 enum {
 	LISTEN = 1,

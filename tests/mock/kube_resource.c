@@ -79,6 +79,18 @@ const struct mkube_resource mkube_resources[MKUBE_KINDS] = {
 			      .kind = "Endpoints",
 			      .namespaced = true,
 			      .fields = { COMMON_FIELDS } },
+	[MKUBE_SECRETS] = { .group = "",
+			    .version = "v1",
+			    .plural = "secrets",
+			    .kind = "Secret",
+			    .namespaced = true,
+			    .fields = { COMMON_FIELDS, "type" } },
+	[MKUBE_CONFIG_MAPS] = { .group = "",
+				.version = "v1",
+				.plural = "configmaps",
+				.kind = "ConfigMap",
+				.namespaced = true,
+				.fields = { COMMON_FIELDS } },
 };
 
 enum { SEGMENTS_MAX = 8 };

@@ -1,9 +1,11 @@
 #include "tests/mock/kube_validate.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "tests/mock/kube_rules.h"
 
 static const char *name_of(const json_t *object)
@@ -99,6 +101,32 @@ static bool absent_or_micro_time(const json_t *object, const char *key)
 	return !value || json_is_null(value) || is_micro_time(json_string_value(value));
 }
 
+static bool is_base64(const char *text)
+{
+	size_t n = strlen(text),
+	       plain = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+
+	return n % 4 == 0 && n - plain <= 2 && strspn(text + plain, "=") == n - plain;
+}
+
+/* A map of texts, those of a Secret in base64. */
+static const char *undecodable_data(const json_t *object, bool base64)
+{
+	json_t *data = json_object_get(object, "data"), *value;
+	const char *key;
+
+	if (data && !json_is_null(data) && !json_is_object(data))
+		return "json: cannot unmarshal into Go struct field .data of type map[string]string";
+	json_object_foreach(data, key, value)
+	{
+		if (!json_is_string(value))
+			return "json: cannot unmarshal into Go struct field .data of type string";
+		if (base64 && !is_base64(json_string_value(value)))
+			return "illegal base64 data at input byte 0";
+	}
+	return NULL;
+}
+
 const char *mkube_undecodable(enum mkube_kind kind, const json_t *object)
 {
 	static const char time[] = "parsing time: cannot parse as \"2006-01-02T15:04:05.000000Z07:00\"";
@@ -122,6 +150,10 @@ const char *mkube_undecodable(enum mkube_kind kind, const json_t *object)
 		    !absent_or_micro_time(json_object_get(object, "series"), "lastObservedTime"))
 			return time;
 		return NULL;
+	case MKUBE_SECRETS:
+		return undecodable_data(object, true);
+	case MKUBE_CONFIG_MAPS:
+		return undecodable_data(object, false);
 	default:
 		return NULL;
 	}
@@ -137,6 +169,22 @@ static bool lease_ok(const json_t *object, struct mkube_reply *reply)
 	if (json_int(spec, 0, "leaseTransitions", NULL) < 0)
 		return mkube_fail_invalid(reply, MKUBE_LEASES, name_of(object), "FieldValueInvalid",
 					  "spec.leaseTransitions", "Invalid value: must be greater than or equal to 0");
+	return true;
+}
+
+static bool secret_ok(const json_t *object, struct mkube_reply *reply)
+{
+	static const char *const keys[] = { "tls.crt", "tls.key" };
+	const char *type = json_str(object, "type", NULL);
+	char field[32];
+
+	for (size_t i = 0; type && strcmp(type, "kubernetes.io/tls") == 0 && i < array_length(keys); i++) {
+		if (json_at(object, "data", keys[i], NULL))
+			continue;
+		snprintf(field, sizeof field, "data[%s]", keys[i]);
+		return mkube_fail_invalid(reply, MKUBE_SECRETS, name_of(object), "FieldValueRequired", field,
+					  "Required value");
+	}
 	return true;
 }
 
@@ -165,7 +213,7 @@ bool mkube_validate(enum mkube_kind kind, const json_t *object, struct mkube_rep
 					  "characters, '-' or '.'");
 	if (!annotations_ok(kind, object, reply) || !labels_ok(kind, object, reply))
 		return false;
-	return kind != MKUBE_LEASES || lease_ok(object, reply);
+	return kind == MKUBE_LEASES ? lease_ok(object, reply) : kind != MKUBE_SECRETS || secret_ok(object, reply);
 }
 
 static bool pod_ok(const json_t *object, struct mkube_reply *reply)
