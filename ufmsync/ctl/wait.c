@@ -7,14 +7,21 @@
 #include "ufmsync/ctl/commands.h"
 #include "ufmsync/ctl/why.h"
 
-enum { TIMEOUT_MS = 60 * 1000, LOOK_MS = 500 };
+enum { TIMEOUT_MS = 60 * 1000, LOOK_MS = 500, SHORT_MS = 2000 };
 
 struct wait {
 	struct ctl *ctl;
 	char *namespace, *pod;
 	char *uid;          /* of the pod as it is now; NULL: the API server was not asked */
 	bool wants_any;     /* it asks for some network */
-	json_t *unfinished; /* attachments */
+	json_t *unfinished; /* attachments, as the last whole answer has them */
+	size_t finished;
+	bool looked; /* there was one */
+};
+
+struct sight {
+	const struct wait *wait;
+	json_t *unfinished;
 	size_t finished;
 };
 
@@ -27,18 +34,18 @@ static bool is_state(const json_t *item, const char *state)
 
 static int on_attachment(void *aux, const json_t *item, struct error *err)
 {
-	struct wait *wait = aux;
+	struct sight *sight = aux;
 	const char *uid = json_str(item, "uid", NULL);
 
 	(void)err;
-	if (wait->uid && uid && strcmp(uid, wait->uid) != 0)
+	if (sight->wait->uid && uid && strcmp(uid, sight->wait->uid) != 0)
 		return 0; /* an earlier pod of that name */
 	if (is_state(item, "leaving") || is_state(item, "resting"))
 		return 0;
 	if (is_state(item, "member") || is_state(item, "published"))
-		wait->finished++;
+		sight->finished++;
 	else
-		json_array_append(wait->unfinished, (json_t *)(uintptr_t)item);
+		json_array_append(sight->unfinished, (json_t *)(uintptr_t)item);
 	return 0;
 }
 
@@ -68,15 +75,20 @@ static int look_at_pod(struct wait *wait, struct error *err)
 
 static int look(struct wait *wait, struct error *err)
 {
-	const struct reach_list pages = { NULL, on_attachment, wait };
+	struct sight sight = { wait, json_array(), 0 };
+	const struct reach_list pages = { NULL, on_attachment, &sight };
 	__attribute__((cleanup(mem_freep))) char *path =
 		reach_path("/v1/attachments", "namespace", wait->namespace, "pod", wait->pod, NULL);
 
-	if (look_at_pod(wait, err) < 0)
+	if (look_at_pod(wait, err) < 0 || reach_each(wait->ctl->reach, path, &pages, err) < 0) {
+		json_decref(sight.unfinished);
 		return -1;
-	json_array_clear(wait->unfinished);
-	wait->finished = 0;
-	return reach_each(wait->ctl->reach, path, &pages, err);
+	}
+	json_decref(wait->unfinished);
+	wait->unfinished = sight.unfinished;
+	wait->finished = sight.finished;
+	wait->looked = true;
+	return 0;
 }
 
 static bool is_over(const struct wait *wait)
@@ -121,14 +133,21 @@ static enum ctl_exit too_late(const struct wait *wait, const struct error *err)
 	return CTL_TIMED_OUT;
 }
 
+/* A last question that hardly had any time tells less than what was known before it. */
+static bool cut_off(const struct wait *wait, const struct error *err, int64_t had_ms)
+{
+	return err->kind != ERROR_NONE && wait->looked && had_ms < SHORT_MS;
+}
+
 static enum ctl_exit wait_for(struct wait *wait)
 {
 	struct ctl *ctl = wait->ctl;
 	int64_t until = loop_now_ms() + (ctl->timeout_ms > 0 ? ctl->timeout_ms : TIMEOUT_MS);
+	struct error before = { 0 };
 
 	for (;;) {
 		struct error err = { 0 };
-		int64_t left = until - loop_now_ms();
+		int64_t left = until - loop_now_ms(), had = left;
 		if (left > 0)
 			ctl->reach_options.timeout_ms = left; /* of each question, too */
 		if (look(wait, &err) == 0) {
@@ -139,7 +158,8 @@ static enum ctl_exit wait_for(struct wait *wait)
 		}
 		left = until - loop_now_ms();
 		if (left <= 0)
-			return too_late(wait, &err);
+			return too_late(wait, cut_off(wait, &err, had) ? &before : &err);
+		before = err;
 		reach_pause(ctl->reach, left < LOOK_MS ? left : LOOK_MS);
 	}
 }

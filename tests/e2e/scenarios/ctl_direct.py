@@ -208,7 +208,7 @@ def wait_says_why_when_its_time_is_over(world):
     world.start()
     ns = world.ns("a")
     world.pod("p", "nowhere")
-    result = direct(world).run("wait", ns + "/p", "--timeout", "1500ms")
+    result = direct(world).run("wait", ns + "/p", "--timeout", "5s")
     expect_equal([result.code, result.out], [124, ""], result)
     expect("%s/p, network %s/nowhere: waits for NetworkAttachmentDefinition %s/nowhere" % (ns, ns, ns) in result.err, result)
     eventually("the service goes on", lambda: world.daemons[-1].get("/healthz")[0] == 200)

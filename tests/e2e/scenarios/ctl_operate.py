@@ -196,7 +196,7 @@ def wait_ends_with_a_sentence_and_never_before_its_time(world):
     tool, ns = proxy(world, daemon), world.ns("a")
     world.pod("p", "nowhere")
     world.event("p", "NetworkNotFound")
-    result = tool.run("wait", ns + "/p", "--timeout", "1s")
+    result = tool.run("wait", ns + "/p", "--timeout", "4s")
     expect_equal([result.code, result.out], [124, ""], result)
     expect_equal(result.err, "%s/p, network %s/nowhere: waits for NetworkAttachmentDefinition %s/nowhere, which does not exist: "
                  "create it, or correct the pod's annotation\n" % (ns, ns, ns), "why")
