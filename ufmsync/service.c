@@ -105,6 +105,7 @@ static void on_lost(void *aux)
 	log_say(LOG_WARN, "LEADER_LOST", LOG_FIELDS({ "holder", lease_holder(service->lease) }),
 		"the Lease could not be renewed in time; nothing is written until it is ours again");
 	start_engine(service);
+	kube_events_forget(service->events);
 	service->listed = service->synced = false;
 	for (int kind = 0; kind < SERVICE_KINDS; kind++)
 		kube_watch_restart(service->watches[kind]);
@@ -280,6 +281,7 @@ int service_new(struct service **ret, struct loop *loop, const struct config *co
 	service_metrics_start(service);
 	start_engine(service);
 	service->events = kube_events_new(loop, service->kube, "ufmsync.io/ufmsyncd", config->identity);
+	kube_events_on_trouble(service->events, service_event_trouble, service);
 	struct lease_options lease = {
 		.namespace = config->lease_namespace,
 		.name = "ufmsync-leader",

@@ -259,6 +259,23 @@ static void act_event(struct service *service, const struct engine_action *actio
 		    "%s", event.note);
 }
 
+void service_event_trouble(void *aux, const struct error *err)
+{
+	struct service *service = aux;
+
+	if (!err)
+		log_say(LOG_INFO, "KUBE_BACK", NULL, "Events are written again");
+	else if (err->kind == ERROR_AUTH)
+		log_say(LOG_WARN, "KUBE_FORBIDDEN", NULL,
+			"Events cannot be written, nobody sees on a pod why it waits: %s; the ClusterRole must allow "
+			"to create "
+			"and patch events of events.k8s.io",
+			err->text);
+	else
+		log_limited(&service->event_refused_limit, 5, LOG_WARN, "EVENT_REFUSED",
+			    LOG_FIELDS({ "kind", error_kind_name(err->kind) }), "an Event was refused: %s", err->text);
+}
+
 void service_act(struct service *service, const struct engine_action *action)
 {
 	switch (action->kind) {

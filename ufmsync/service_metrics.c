@@ -212,6 +212,7 @@ static void watch_metrics(const struct service *service, struct buf *out)
 
 static void kube_metrics(const struct service *service, struct buf *out)
 {
+	struct kube_events_counts events = kube_events_counts(service->events);
 	const char *names[KUBE_OPERATIONS];
 
 	for (int operation = 0; operation < KUBE_OPERATIONS; operation++)
@@ -224,9 +225,10 @@ static void kube_metrics(const struct service *service, struct buf *out)
 			 (const char *const[]){ "ok", "stale", "refused", "failed", NULL },
 			 (const uint64_t[]){ service->counts.patch_ok, service->counts.patch_stale,
 					     service->counts.patch_refused, service->counts.patch_failed });
-	metrics_counters(out, "ufmsync_events_total", "Events on pods and networks by what became of them.", "outcome",
-			 (const char *const[]){ "sent", "series", "dropped", "refused", "failed", NULL },
-			 (const uint64_t[]){ 0, 0, kube_events_dropped(service->events), 0, 0 });
+	metrics_counters(
+		out, "ufmsync_events_total", "Events on pods and networks by what became of them.", "outcome",
+		(const char *const[]){ "sent", "series", "dropped", "refused", "failed", NULL },
+		(const uint64_t[]){ events.created, events.series, events.dropped, events.refused, events.failed });
 	watch_metrics(service, out);
 }
 

@@ -71,7 +71,8 @@ struct service {
 	struct loop_timer stop_timer;    /* of a clean end */
 	struct loop_timer secrets_timer; /* looks for rotated credentials */
 	struct loop_timer tls_timer;     /* and for a renewed certificate */
-	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit, secrets_limit, back_limit;
+	struct log_limit write_limit, list_limit, kube_limit, patch_limit, event_limit, event_refused_limit,
+		secrets_limit, back_limit;
 	struct log_limit https_body_limit, https_headers_limit, https_connections_limit;
 	struct log_limit attach_limits[WEBHOOK_NOTICES];
 
@@ -91,6 +92,7 @@ void service_read_pod(struct service *service, uint64_t id, const char *namespac
 
 /* service_actions.c: what the engine wants is carried out. */
 void service_act(struct service *service, const struct engine_action *action);
+void service_event_trouble(void *aux, const struct error *err); /* of kube_events_on_trouble() */
 void service_cancel_requests(struct service *service);
 
 /* A request to the API server or the fabric manager on behalf of the engine. */

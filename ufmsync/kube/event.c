@@ -1,77 +1,80 @@
 #include "ufmsync/kube/event.h"
 
-#include <inttypes.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/utf8.h"
-#include "ufmsync/kube/json_text.h"
+#include "ufmsync/kube/event_queue.h"
+#include "ufmsync/kube/event_wire.h"
 
 enum {
-	ENTRIES_MAX = 1000,
+	ENTRIES_MAX = 4096,
 	IN_FLIGHT_MAX = 8,
-	NOTE_MAX = 1024,
-	ABOUT_IN_NAME_MAX = 220,    /* of 253 that a name may have */
-	COST_MS = 100,              /* one event of the budget: 10 a second */
-	BUDGET_MS = 100 * COST_MS,  /* the burst */
-	SERIES_MS = 10 * 60 * 1000, /* after so long without it, the same again is a new event */
-	UPDATE_MS = 60 * 1000,      /* a series is written at most so often */
-	TRIES_MAX = 3,
-	RETRY_MS = 500,
+	REMEMBER_MS = 90 * 60 * 1000, /* after so long without it, the same again is a new event */
+	SERIES_FIRST_MS = 60 * 1000,
+	SERIES_MOST_MS = 30 * 60 * 1000,
+	TRIES_MAX = 8,
+	RETRY_FIRST_MS = 1000,
+	RETRY_MOST_MS = 30 * 1000,
 	REQUEST_MS = 10 * 1000,
-};
-
-enum state {
-	STATE_DUE,  /* to be sent at due_ms */
-	STATE_SENT, /* under way */
-	STATE_IDLE, /* remembered, in case it comes again */
+	CLOSED_MS = 60 * 1000,
+	COUNT_MAX = 1 << 30,
 };
 
 /* One event that was said, and how often since. */
 struct entry {
 	struct kube_events *events;
-	TAILQ_ENTRY(entry) link;
-	uint64_t hash;
-	bool network;
-	char *namespace, *about, *uid, *reason, *note, *action;
-	bool warning;
-	char *name; /* of the Event object */
-	bool created;
-	unsigned count, written;
-	int64_t first_wall_ms, last_wall_ms;
-	int64_t last_ms, sent_ms, due_ms;
+	struct chain in_all;
+	struct hash_node node;
+	struct event_item item;
+	struct loop_timer timer; /* while it is kept, with something left to write */
+	struct event_wire wire;
+	char *namespace, *about, *uid, *reason, *note, *action, *name;
+	bool created, in_doubt;   /* in_doubt: it may be there, though nobody said so */
+	unsigned written, writes; /* written: of the count */
+	int64_t last_ms, sent_ms;
 	unsigned tries;
-	enum state state;
-	struct http_request *request; /* with STATE_SENT */
+	struct http_request *request; /* under way */
 };
-
-TAILQ_HEAD(entries, entry);
 
 struct kube_events {
 	struct loop *loop;
 	struct kube *kube;
 	char *controller, *instance;
-	struct entries entries; /* in the order they were first said */
-	unsigned n, in_flight;
-	int64_t budget_ms, budget_at_ms;
-	int64_t update_ms;
+	struct event_queue *queue;
+	uint64_t seed, serial;
+	struct chain all;
+	struct hash by_text;
+	unsigned in_flight;
+	int64_t series_ms;
 	struct loop_timer timer;
-	uint64_t serial;
-	unsigned long dropped;
+	struct kube_events_counts counts;
+	bool forbidden;
+	void (*trouble)(void *aux, const struct error *err);
+	void *trouble_aux;
 };
 
 /* --- entries --- */
+
+static struct entry *entry_of(struct event_item *item)
+{
+	return container_of(item, struct entry, item);
+}
 
 static void entry_free(struct entry *entry)
 {
 	struct kube_events *events = entry->events;
 
-	TAILQ_REMOVE(&events->entries, entry, link);
-	events->n--;
+	if (entry->request) {
+		http_cancel(entry->request);
+		events->in_flight--;
+	}
+	loop_timer_stop(&entry->timer);
+	chain_remove(&entry->in_all);
+	hash_remove(&events->by_text, &entry->node);
+	event_queue_leave(events->queue, &entry->item);
 	free(entry->namespace);
 	free(entry->about);
 	free(entry->uid);
@@ -82,171 +85,262 @@ static void entry_free(struct entry *entry)
 	free(entry);
 }
 
-static uint64_t hash_text(uint64_t h, const char *text)
+static uint64_t hash_event(const struct kube_events *events, const struct kube_event *event, const char *note)
 {
-	do
-		h = (h ^ (unsigned char)*text) * 0x100000001b3;
-	while (*text++);
-	return h;
-}
+	uint64_t h = hash_text(events->seed, event->namespace);
 
-static uint64_t hash_event(const struct kube_event *event, const char *note)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	h = hash_text(h, event->network ? "network" : "pod");
-	h = hash_text(h, event->namespace);
 	h = hash_text(h, event->name);
 	h = hash_text(h, event->uid);
 	h = hash_text(h, event->reason);
 	return hash_text(h, note);
 }
 
-static bool is_same(const struct entry *entry, uint64_t hash, const struct kube_event *event, const char *note)
+static bool is_same(const struct entry *entry, const struct kube_event *event, const char *note)
 {
-	return entry->hash == hash && entry->network == event->network &&
+	return entry->wire.network == event->network && entry->wire.warning == event->warning &&
 	       strcmp(entry->namespace, event->namespace) == 0 && strcmp(entry->about, event->name) == 0 &&
 	       strcmp(entry->uid, event->uid) == 0 && strcmp(entry->reason, event->reason) == 0 &&
-	       strcmp(entry->note, note) == 0;
+	       strcmp(entry->action, event->action) == 0 && strcmp(entry->note, note) == 0;
 }
 
-/* The entry of the same event, and, on the way, an end to those that nobody will say again. */
-static struct entry *find(struct kube_events *events, const struct kube_event *event, const char *note, uint64_t hash,
-			  int64_t now_ms)
+static struct entry *find(const struct kube_events *events, const struct kube_event *event, const char *note,
+			  uint64_t hash)
 {
-	struct entry *entry, *next;
-
-	for (entry = TAILQ_FIRST(&events->entries); entry; entry = next) {
-		next = TAILQ_NEXT(entry, link);
-		if (entry->state == STATE_IDLE && now_ms - entry->last_ms > SERIES_MS)
-			entry_free(entry);
-		else if (is_same(entry, hash, event, note))
+	for (struct hash_node *n = hash_first(&events->by_text, hash); n; n = hash_next(n)) {
+		struct entry *entry = container_of(n, struct entry, node);
+		if (is_same(entry, event, note))
 			return entry;
 	}
 	return NULL;
 }
 
-/* Room for one more: the oldest of those that only wait for a repetition makes way. */
-static bool make_room(struct kube_events *events)
-{
-	struct entry *entry;
+static void on_entry_timer(struct loop_timer *timer);
 
-	if (events->n < ENTRIES_MAX)
-		return true;
-	TAILQ_FOREACH(entry, &events->entries, link)
-	{
-		if (entry->state == STATE_IDLE) {
-			entry_free(entry);
-			return true;
-		}
-	}
-	return false;
+/* A name that nobody has: the time, and a number. */
+static void rename_entry(struct entry *entry)
+{
+	uint64_t unique = (uint64_t)loop_wall_ms() * 1000 + entry->events->serial++ % 1000;
+
+	free(entry->name);
+	entry->name = event_wire_name(entry->about, unique);
+	entry->wire.name = entry->name;
+	entry->created = entry->in_doubt = false;
 }
 
-/* "name.17f0a3b2c4d5e6f7"; a cut may not leave a '-' or '.' at the seam. */
-static char *new_name(struct kube_events *events, const char *about)
-{
-	size_t len = strnlen(about, ABOUT_IN_NAME_MAX);
-
-	while (len > 0 && strchr("-.", about[len - 1]))
-		len--;
-	uint64_t unique = (uint64_t)loop_wall_ms() * 1000 + events->serial++ % 1000;
-	return mem_printf("%.*s.%016" PRIx64, (int)len, about, unique);
-}
-
-static struct entry *entry_new(struct kube_events *events, const struct kube_event *event, const char *note,
-			       uint64_t hash)
+static struct entry *entry_new(struct kube_events *events, const struct kube_event *event, const char *note)
 {
 	struct entry *entry = mem_alloc(sizeof *entry);
 
 	*entry = (struct entry){
 		.events = events,
-		.hash = hash,
 		.namespace = mem_dup(event->namespace),
-		.network = event->network,
 		.about = mem_dup(event->name),
 		.uid = mem_dup(event->uid),
 		.reason = mem_dup(event->reason),
 		.note = mem_dup(note),
 		.action = mem_dup(event->action),
-		.warning = event->warning,
-		.name = new_name(events, event->name),
-		.first_wall_ms = loop_wall_ms(),
-		.state = STATE_IDLE,
 	};
-	TAILQ_INSERT_TAIL(&events->entries, entry, link);
-	events->n++;
+	entry->wire = (struct event_wire){
+		.namespace = entry->namespace,
+		.controller = events->controller,
+		.instance = events->instance,
+		.network = event->network,
+		.about = entry->about,
+		.uid = entry->uid,
+		.warning = event->warning,
+		.reason = entry->reason,
+		.action = entry->action,
+		.note = entry->note,
+		.first_wall_ms = loop_wall_ms(),
+	};
+	rename_entry(entry);
+	loop_timer_init(&entry->timer, events->loop, on_entry_timer);
 	return entry;
 }
 
-/* --- what is sent --- */
-
-static json_t *micro_time(int64_t wall_ms)
+/* NULL: there is no room for it. */
+static struct entry *entry_add(struct kube_events *events, const struct kube_event *event, const char *note,
+			       uint64_t hash)
 {
-	char text[28];
+	struct event_item item, *victim;
+	int64_t now_ms = loop_now_ms();
 
-	json_micro_time(text, wall_ms);
-	return json_string(text);
-}
-
-static char *dump_and_drop(json_t *object)
-{
-	char *text = json_dumps(object, JSON_COMPACT);
-
-	json_decref(object);
-	return text;
-}
-
-/* A uid that is not known is left out. */
-static json_t *regarding(const struct entry *entry)
-{
-	return json_pack("{s:s,s:s,s:s,s:s,s:s*}", "apiVersion", entry->network ? "k8s.cni.cncf.io/v1" : "v1", "kind",
-			 entry->network ? "NetworkAttachmentDefinition" : "Pod", "namespace", entry->namespace, "name",
-			 entry->about, "uid", entry->uid[0] ? entry->uid : NULL);
-}
-
-static char *creation(const struct entry *entry)
-{
-	return dump_and_drop(json_pack(
-		"{s:s,s:s,s:{s:s,s:s},s:o,s:s,s:s,s:s,s:s,s:o,s:s,s:s}", "apiVersion", "events.k8s.io/v1", "kind",
-		"Event", "metadata", "name", entry->name, "namespace", entry->namespace, "eventTime",
-		micro_time(entry->first_wall_ms), "reportingController", entry->events->controller, "reportingInstance",
-		entry->events->instance, "action", entry->action, "reason", entry->reason, "regarding",
-		regarding(entry), "note", entry->note, "type", entry->warning ? "Warning" : "Normal"));
-}
-
-static char *repetition(const struct entry *entry)
-{
-	return dump_and_drop(json_pack("{s:{s:i,s:o}}", "series", "count", (int)entry->count, "lastObservedTime",
-				       micro_time(entry->last_wall_ms)));
+	while (!event_queue_join(events->queue, &item, event->namespace, event->warning, &victim, now_ms)) {
+		if (!victim)
+			return NULL;
+		struct entry *out = entry_of(victim);
+		events->counts.dropped += out->wire.count > out->written;
+		entry_free(out);
+	}
+	struct entry *entry = entry_new(events, event, note);
+	entry->item = item;
+	chain_init(&entry->item.link);
+	chain_append(&events->all, &entry->in_all);
+	hash_add(&events->by_text, &entry->node, hash);
+	return entry;
 }
 
 /* --- when --- */
 
 static void pump(struct kube_events *events);
 
-static void give_up(struct entry *entry)
+static void wake(struct kube_events *events)
 {
-	entry->events->dropped++;
+	loop_timer_at(&events->timer, loop_now_ms());
+}
+
+static void wait_for_turn(struct entry *entry)
+{
+	loop_timer_stop(&entry->timer);
+	event_item_move(&entry->item, EVENT_WAITING);
+	wake(entry->events);
+}
+
+static void keep_until(struct entry *entry, int64_t due_ms)
+{
+	event_item_move(&entry->item, EVENT_KEPT);
+	loop_timer_at(&entry->timer, due_ms);
+}
+
+/* The more often it was written, the later it is again. */
+static int64_t series_due(const struct entry *entry)
+{
+	int64_t wait = entry->events->series_ms;
+
+	for (unsigned i = 1; i < entry->writes && wait < SERIES_MOST_MS; i++)
+		wait *= 2;
+	return entry->sent_ms + (wait < SERIES_MOST_MS ? wait : SERIES_MOST_MS);
+}
+
+/* There is something to write, or it is only remembered for a while. */
+static void keep(struct entry *entry)
+{
+	if (entry->wire.count == entry->written)
+		keep_until(entry, entry->last_ms + REMEMBER_MS);
+	else
+		keep_until(entry, series_due(entry));
+}
+
+static void on_entry_timer(struct loop_timer *timer)
+{
+	struct entry *entry = container_of(timer, struct entry, timer);
+
+	if (entry->wire.count == entry->written)
+		entry_free(entry); /* not said again for long enough */
+	else
+		wait_for_turn(entry);
+}
+
+/* --- answers --- */
+
+static void tell_trouble(struct kube_events *events, const struct error *err)
+{
+	bool forbidden = err && err->kind == ERROR_AUTH;
+
+	if (forbidden && events->forbidden)
+		return;
+	if (!err && !events->forbidden)
+		return;
+	if (!err || forbidden)
+		events->forbidden = forbidden;
+	if (events->trouble)
+		events->trouble(events->trouble_aux, err);
+}
+
+static bool names_a_cause(const json_t *status, const char *wanted)
+{
+	const json_t *causes = json_at(status, "details", "causes", NULL), *cause;
+	size_t i;
+
+	json_array_foreach(causes, i, cause)
+	{
+		const char *reason = json_str(cause, "reason", NULL);
+		if (reason && strcmp(reason, wanted) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The namespace is being deleted, or is gone: nothing can be made in it. */
+static bool is_closed(const struct entry *entry, const struct kube_reply *reply)
+{
+	const char *kind = json_str(reply->object, "details", "kind", NULL);
+
+	if (reply->status == 403)
+		return names_a_cause(reply->object, "NamespaceTerminating");
+	return reply->status == 404 && !entry->created && kind && strcmp(kind, "namespaces") == 0;
+}
+
+static void close_namespace(struct entry *entry)
+{
+	struct kube_events *events = entry->events;
+	struct event_item *other;
+
+	event_item_close(&entry->item, loop_now_ms() + CLOSED_MS);
+	while ((other = event_item_neighbour(&entry->item))) {
+		events->counts.dropped++;
+		entry_free(entry_of(other));
+	}
+	events->counts.dropped++;
 	entry_free(entry);
 }
 
-/* What was sent is known there; what came in meanwhile is written later. */
-static void settled(struct entry *entry)
+static void accepted(struct entry *entry)
 {
+	struct kube_events *events = entry->events;
+
+	if (entry->created)
+		events->counts.series++;
+	else
+		events->counts.created++;
 	entry->created = true;
 	entry->tries = 0;
-	entry->state = STATE_IDLE;
-	if (entry->count > entry->written) {
-		entry->state = STATE_DUE;
-		entry->due_ms = entry->sent_ms + entry->events->update_ms;
-	}
+	entry->writes++;
+	tell_trouble(events, NULL);
+	keep(entry);
 }
 
-/* 401: our token has just run out, and the next request takes the new one. */
-static bool may_pass_later(const struct kube_reply *reply)
+static void refused(struct entry *entry, const struct kube_reply *reply)
 {
-	return reply->error->kind == ERROR_RETRY || reply->status == 401;
+	entry->events->counts.refused++;
+	tell_trouble(entry->events, reply->error);
+	entry_free(entry);
+}
+
+/* False: it was tried often enough. */
+static bool try_later(struct entry *entry, const struct kube_reply *reply)
+{
+	int64_t wait = (int64_t)RETRY_FIRST_MS << entry->tries;
+
+	if (++entry->tries >= TRIES_MAX) {
+		entry->events->counts.failed++;
+		entry_free(entry);
+		return false;
+	}
+	wait = wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS;
+	entry->written = 0; /* whatever is written next holds the whole count */
+	entry->in_doubt = true;
+	keep_until(entry, loop_now_ms() + (reply->retry_after_ms > wait ? reply->retry_after_ms : wait));
+	return true;
+}
+
+/* A repetition was to be written on it, but the Event has expired meanwhile. */
+static void make_anew(struct entry *entry)
+{
+	rename_entry(entry);
+	entry->written = entry->writes = 0;
+	wait_for_turn(entry);
+}
+
+static void answered_conflict(struct entry *entry, const struct kube_reply *reply)
+{
+	if (!entry->created && entry->in_doubt) {
+		accepted(entry); /* an earlier try had arrived */
+		return;
+	}
+	bool taken = !entry->created;
+	if (try_later(entry, reply) && taken)
+		rename_entry(entry); /* the name is somebody else's */
 }
 
 static void on_done(void *aux, const struct kube_reply *reply)
@@ -256,28 +350,32 @@ static void on_done(void *aux, const struct kube_reply *reply)
 
 	entry->request = NULL;
 	events->in_flight--;
-	if (!reply->error || (reply->status == 409 && !entry->created)) { /* 409: an earlier try had arrived */
-		settled(entry);
-	} else if (may_pass_later(reply) && ++entry->tries < TRIES_MAX) {
-		int64_t wait = (int64_t)RETRY_MS << entry->tries;
-		entry->state = STATE_DUE;
-		entry->due_ms = loop_now_ms() + (reply->retry_after_ms > wait ? reply->retry_after_ms : wait);
-	} else {
-		give_up(entry);
-	}
+	if (!reply->error)
+		accepted(entry);
+	else if (is_closed(entry, reply))
+		close_namespace(entry);
+	else if (reply->status == 404 && entry->created)
+		make_anew(entry);
+	else if (reply->status == 409)
+		answered_conflict(entry, reply);
+	else if (reply->error->kind == ERROR_RETRY || reply->status == 401)
+		try_later(entry, reply); /* 401: our token has just run out, and the next request takes the new one */
+	else
+		refused(entry, reply);
 	pump(events);
 }
+
+/* --- sending --- */
 
 static void send(struct entry *entry)
 {
 	struct kube_events *events = entry->events;
 	char *path = mem_printf("/apis/events.k8s.io/v1/namespaces/%s/events%s%s", entry->namespace,
 				entry->created ? "/" : "", entry->created ? entry->name : "");
-	char *body = entry->created ? repetition(entry) : creation(entry);
+	char *body = entry->created ? event_wire_repetition(&entry->wire) : event_wire_creation(&entry->wire);
 
 	if (body) {
-		entry->written = entry->created ? entry->count : 1;
-		entry->state = STATE_SENT;
+		entry->written = entry->wire.count;
 		entry->sent_ms = loop_now_ms();
 		events->in_flight++;
 		entry->request = kube_send(
@@ -288,54 +386,34 @@ static void send(struct entry *entry)
 					      .body = body,
 					      .body_len = strlen(body),
 					      .timeout_ms = REQUEST_MS,
+					      .answer_max = 1 << 20,
 					      .done = on_done,
 					      .aux = entry,
 				      });
 	} else {
-		give_up(entry); /* a text that is not UTF-8 */
+		events->counts.refused++; /* a name that is not UTF-8 */
+		entry_free(entry);
 	}
 	free(body);
 	free(path);
 }
 
-/* Pays for one event, or says when that will be possible. */
-static bool pay(struct kube_events *events, int64_t now_ms, int64_t *again_ms)
-{
-	events->budget_ms += now_ms - events->budget_at_ms;
-	events->budget_at_ms = now_ms;
-	if (events->budget_ms > BUDGET_MS)
-		events->budget_ms = BUDGET_MS;
-	if (events->budget_ms < COST_MS) {
-		*again_ms = now_ms + COST_MS - events->budget_ms;
-		return false;
-	}
-	events->budget_ms -= COST_MS;
-	return true;
-}
-
-/* Sends what is due and may go now, and sets the timer for the next that will. */
+/* Sends what may go now, and sets the timer for what may go next. */
 static void pump(struct kube_events *events)
 {
-	int64_t now_ms = loop_now_ms(), again_ms = INT64_MAX, paid_ms;
-	struct entry *entry, *next;
+	int64_t again_ms = INT64_MAX;
+	struct event_item *item = NULL;
 
-	for (entry = TAILQ_FIRST(&events->entries); entry && events->in_flight < IN_FLIGHT_MAX; entry = next) {
-		next = TAILQ_NEXT(entry, link);
-		if (entry->state != STATE_DUE)
-			continue;
-		if (entry->due_ms > now_ms) {
-			again_ms = entry->due_ms < again_ms ? entry->due_ms : again_ms;
-		} else if (pay(events, now_ms, &paid_ms)) {
-			send(entry);
-		} else {
-			again_ms = paid_ms;
+	while (events->in_flight < IN_FLIGHT_MAX) {
+		item = event_queue_next(events->queue, loop_now_ms(), &again_ms);
+		if (!item)
 			break;
-		}
+		send(entry_of(item));
 	}
-	if (again_ms != INT64_MAX)
+	if (!item && again_ms != INT64_MAX)
 		loop_timer_at(&events->timer, again_ms);
 	else
-		loop_timer_stop(&events->timer);
+		loop_timer_stop(&events->timer); /* an answer goes on */
 }
 
 static void on_timer(struct loop_timer *timer)
@@ -345,30 +423,54 @@ static void on_timer(struct loop_timer *timer)
 
 /* --- the caller's side --- */
 
+static void again(struct entry *entry)
+{
+	entry->wire.count += entry->wire.count < COUNT_MAX;
+	entry->last_ms = loop_now_ms();
+	entry->wire.last_wall_ms = loop_wall_ms();
+	if (entry->item.place != EVENT_KEPT || entry->tries > 0)
+		return; /* it is on its way, or will be */
+	keep_until(entry, series_due(entry));
+}
+
+/* From the loop, so that nothing is sent in the middle of what the caller does. */
 void kube_events_say(struct kube_events *events, const struct kube_event *event)
 {
-	const char *text = utf8_valid(event->note, strlen(event->note)) ? event->note : "(a text that is not UTF-8)";
-	__attribute__((cleanup(mem_freep))) char *note = json_text_cut(text, strlen(text), NOTE_MAX);
-	int64_t now_ms = loop_now_ms();
-	uint64_t hash = hash_event(event, note);
-	struct entry *entry = find(events, event, note, hash, now_ms);
+	__attribute__((cleanup(mem_freep))) char *note = event_wire_note(event->note);
+	uint64_t hash = hash_event(events, event, note);
+	struct entry *entry;
 
+	if (event_queue_is_closed(events->queue, event->namespace, loop_now_ms())) {
+		events->counts.dropped++;
+		return;
+	}
+	entry = find(events, event, note, hash);
+	if (entry) {
+		again(entry);
+		return;
+	}
+	entry = entry_add(events, event, note, hash);
 	if (!entry) {
-		if (!make_room(events)) {
-			events->dropped++;
-			return;
-		}
-		entry = entry_new(events, event, note, hash);
+		events->counts.dropped++;
+		return;
 	}
-	entry->count++;
-	entry->last_ms = now_ms;
-	entry->last_wall_ms = loop_wall_ms();
-	if (entry->state == STATE_IDLE) {
-		entry->state = STATE_DUE;
-		entry->due_ms = entry->created ? entry->sent_ms + events->update_ms : now_ms;
+	entry->wire.count = 1;
+	entry->last_ms = loop_now_ms();
+	entry->wire.last_wall_ms = entry->wire.first_wall_ms;
+	wait_for_turn(entry);
+}
+
+/* Those under way are beyond recall. */
+void kube_events_forget(struct kube_events *events)
+{
+	for (struct chain *at = events->all.next, *next; at != &events->all; at = next) {
+		struct entry *entry = container_of(at, struct entry, in_all);
+		next = at->next;
+		if (entry->request)
+			continue;
+		events->counts.dropped += entry->wire.count > entry->written;
+		entry_free(entry);
 	}
-	/* From the loop, so that nothing is sent in the middle of what the caller does. */
-	loop_timer_at(&events->timer, now_ms);
 }
 
 struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const char *controller, const char *instance)
@@ -378,27 +480,25 @@ struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const 
 	events->loop = loop;
 	events->kube = kube;
 	events->controller = mem_dup(controller);
-	events->instance = mem_dup_n(instance, strnlen(instance, 128));
-	TAILQ_INIT(&events->entries);
-	events->update_ms = UPDATE_MS;
-	events->budget_ms = BUDGET_MS;
-	events->budget_at_ms = loop_now_ms();
+	events->instance = event_wire_instance(instance);
+	events->seed = hash_number((uint64_t)loop_wall_ms(), (uint64_t)loop_now_ms());
+	events->queue = event_queue_new(events->seed, ENTRIES_MAX, loop_now_ms());
+	chain_init(&events->all);
+	hash_init(&events->by_text);
+	events->series_ms = SERIES_FIRST_MS;
 	loop_timer_init(&events->timer, loop, on_timer);
 	return events;
 }
 
 void kube_events_free(struct kube_events *events)
 {
-	struct entry *entry;
-
 	if (!events)
 		return;
 	loop_timer_stop(&events->timer);
-	while ((entry = TAILQ_FIRST(&events->entries))) {
-		if (entry->request)
-			http_cancel(entry->request);
-		entry_free(entry);
-	}
+	while (!chain_empty(&events->all))
+		entry_free(container_of(events->all.next, struct entry, in_all));
+	event_queue_free(events->queue);
+	hash_free(&events->by_text);
 	free(events->controller);
 	free(events->instance);
 	free(events);
@@ -406,10 +506,16 @@ void kube_events_free(struct kube_events *events)
 
 void kube_events_set_series_ms(struct kube_events *events, int64_t least_ms)
 {
-	events->update_ms = least_ms;
+	events->series_ms = least_ms;
 }
 
-unsigned long kube_events_dropped(const struct kube_events *events)
+void kube_events_on_trouble(struct kube_events *events, void (*trouble)(void *aux, const struct error *err), void *aux)
 {
-	return events->dropped;
+	events->trouble = trouble;
+	events->trouble_aux = aux;
+}
+
+struct kube_events_counts kube_events_counts(const struct kube_events *events)
+{
+	return events->counts;
 }
