@@ -166,11 +166,11 @@ class MockUfm:
     """mock-ufm; the truth about the fabric's partitions is asked from its control endpoint."""
     USER, PASSWORD, TOKEN = "admin", "ufm-password-7391", "ufm-token-5512"
 
-    def __init__(self, binaries, folder, name="ufm", schema="https", arguments=()):
+    def __init__(self, binaries, folder, name="ufm", schema="https", arguments=(), listen="127.0.0.1:0"):
         self.cert = os.path.join(folder, name + ".crt")
         port_file, control_file = (os.path.join(folder, name + end) for end in (".port", ".control"))
         env = dict(os.environ, MOCK_UFM_USERNAME=self.USER, MOCK_UFM_PASSWORD=self.PASSWORD, MOCK_UFM_TOKEN=self.TOKEN)
-        argv = [os.path.join(binaries, "mock-ufm"), "--listen", "127.0.0.1:0", "--port-file", port_file,
+        argv = [os.path.join(binaries, "mock-ufm"), "--listen", listen, "--port-file", port_file,
                 "--control-listen", "127.0.0.1:0", "--control-port-file", control_file, "--exit-with-parent"]
         argv += ["--write-cert", self.cert] if schema == "https" else ["--http"]
         self.schema = schema

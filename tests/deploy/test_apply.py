@@ -1,0 +1,339 @@
+#!/usr/bin/env python3
+"""The manifests on a real kube-apiserver, by real kubectl: every object is taken as it was sent, and the service runs as the pod
+that they describe, with the rights of its own service account.
+
+usage: test_apply.py BINARIES [TEST ...]      KUBE_APISERVER names the API server (tests/e2e/kube-apiserver)
+
+As root, in a network namespace of its own: UFM answers at port 443 there, and the service listens at its own ports."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path[:0] = [os.path.join(ROOT, "tests/deploy"), os.path.join(ROOT, "tests/e2e")]
+
+import kubelet  # noqa: E402
+import manifests  # noqa: E402
+import objects  # noqa: E402
+from servers import MockUfm, RealKube, ServiceCertificate, eventually, kubeconfig  # noqa: E402
+from world import RECORD_KEY, World  # noqa: E402
+
+BINARIES = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
+OTHERS = {  # kinds of others' that our manifests hold: {plural: (group, version, kind)}
+    "securitycontextconstraints": ("security.openshift.io", "v1", "SecurityContextConstraints"),
+    "issuers": ("cert-manager.io", "v1", "Issuer"),
+    "certificates": ("cert-manager.io", "v1", "Certificate"),
+    "prometheusrules": ("monitoring.coreos.com", "v1", "PrometheusRule"),
+    "podmonitors": ("monitoring.coreos.com", "v1", "PodMonitor"),
+    "servicemonitors": ("monitoring.coreos.com", "v1", "ServiceMonitor"),
+}
+kube = top = None
+
+
+def setUpModule():
+    global kube, top
+    top = tempfile.mkdtemp(prefix="ufmsync-apply-")
+    os.chmod(top, 0o711)  # the service's user is another
+    os.mkdir(os.path.join(top, "kube"))
+    kube = RealKube(os.path.join(top, "kube"))
+    for plural, (group, version, kind) in OTHERS.items():
+        anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        kube.client.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", {
+            "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "metadata": {"name": "%s.%s" % (plural, group)},
+            "spec": {"group": group, "scope": "Cluster" if kind.startswith("Security") else "Namespaced",
+                     "names": {"plural": plural, "singular": kind.lower(), "kind": kind},
+                     "versions": [{"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": anything}}]}})
+    for plural, (group, version, _) in OTHERS.items():
+        eventually("%s are served" % plural, lambda: kube.client.raw("GET", "/apis/%s/%s/%s" % (group, version, plural))[0] == 200, 30)
+
+
+def tearDownModule():
+    if kube:
+        kube.end()
+    shutil.rmtree(top)
+
+
+def kubectl(*words, given=None, fails=False):
+    done = subprocess.run([manifests.kubectl(), "--cache-dir", os.path.join(top, "cache"), *words], input=given, text=True,
+                          capture_output=True, env={"PATH": os.environ["PATH"], "KUBECONFIG": kube.kubeconfig, "HOME": top})
+    if (done.returncode != 0) != fails:
+        raise AssertionError("kubectl %s: %d\n%s%s" % (" ".join(words), done.returncode, done.stdout[-2000:], done.stderr))
+    return done.stderr if fails else done.stdout
+
+
+def folder_of(name):
+    return os.path.join(ROOT, "deploy", name)
+
+
+def as_of_1_20(found):
+    """What our manifests have that this old API server does not know yet: the same changes as in deploy/old-kubernetes."""
+    for o in found:
+        if o["kind"] == "PodDisruptionBudget":
+            o["apiVersion"] = "policy/v1beta1"
+        if o["kind"] == "DaemonSet" and o["spec"]["updateStrategy"]["rollingUpdate"].pop("maxSurge", None):
+            o["spec"]["updateStrategy"]["rollingUpdate"]["maxUnavailable"] = 1
+    return found
+
+
+def missing(sent, got, where):
+    """What was sent and is not in what the server made of it: it drops fields that it does not know."""
+    if isinstance(sent, dict):
+        for key, value in sent.items():
+            if isinstance(got, dict) and key in got:
+                yield from missing(value, got[key], where + "." + key)
+            elif value not in ({}, [], ""):  # what is empty is as good as absent to it
+                yield "%s.%s is unknown to the API server" % (where, key)
+    elif isinstance(sent, list):
+        if where.endswith(".tolerations"):
+            got = got[:len(sent)]  # it adds its own to a pod's
+        if len(got) != len(sent):
+            yield "%s: %r instead of %r" % (where, got, sent)
+        else:
+            for i, value in enumerate(sent):
+                yield from missing(value, got[i], "%s[%d]" % (where, i))
+    elif got != sent:
+        yield "%s: %r instead of %r" % (where, got, sent)
+
+
+def path_of(o):
+    kind, metadata = o["kind"].lower(), o["metadata"]
+    plural = kind if kind.endswith("s") else kind[:-1] + "ies" if kind.endswith("y") else kind + "s"
+    where = "/namespaces/" + metadata["namespace"] if "namespace" in metadata else ""
+    return "%s/%s%s/%s/%s" % ("/apis" if "/" in o["apiVersion"] else "/api", o["apiVersion"], where, plural, metadata["name"])
+
+
+def templates(found):
+    for o in found:
+        template = o.get("spec", {}).get("template")
+        if template:
+            yield o["metadata"]["namespace"], "of-" + o["metadata"]["name"], template
+
+
+class Applied(unittest.TestCase):
+    """kubectl apply -k of every folder."""
+
+    def test_every_object_is_taken_as_it_was_sent(self):
+        for name in manifests.folders():
+            if os.path.basename(name) == "base":  # not applied by itself
+                continue
+            with self.subTest(folder=name):
+                self.apply(name)
+
+    def apply(self, name):
+        sent = manifests.build(folder_of(name))
+        given = as_of_1_20(manifests.build(folder_of(name)))
+        how, text = (["-k", folder_of(name)], None) if given == sent else (["-f", "-"], json.dumps({
+            "apiVersion": "v1", "kind": "List", "items": given}))
+        for o in given:
+            if o["kind"] == "Namespace":  # the objects in it come in whatever order kubectl likes
+                kubectl("apply", "-f", "-", given=json.dumps(o))
+        got = json.loads(kubectl("apply", "-o", "json", *how, given=text))
+        stored = {(o["kind"], o["metadata"]["name"]): o for o in got.get("items", [got])}
+        problems = [p for o in given for p in missing(o, stored[o["kind"], o["metadata"]["name"]], o["kind"])]
+        self.assertEqual(problems, [])
+        again = kubectl("apply", *how, given=text).splitlines()
+        self.assertEqual([line for line in again if not line.endswith(" unchanged")], [], "applied again, nothing is different")
+        self.make_pods(given)
+        for o in stored.values():
+            if o["kind"] != "Namespace":  # whose end waits for a controller that is not there
+                kube.client.call("DELETE", path_of(o))
+
+    def make_pods(self, found):
+        """The pods of its workloads are taken too, with all that admission has to say."""
+        for quota in (o for o in found if o["kind"] == "ResourceQuota"):  # the controller that fills this in is not there
+            self.fill(quota)
+        for namespace, name, template in templates(found):
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": dict(template["metadata"], name=name), "spec": template["spec"]}
+            made = kube.client.call("POST", "/api/v1/namespaces/%s/pods?dryRun=All" % namespace, pod)
+            self.assertEqual(list(missing(pod, made, name)), [])
+            self.assertGreaterEqual(made["spec"]["priority"], 2000000000)
+
+    def fill(self, quota):
+        path = "/api/v1/namespaces/%(namespace)s/resourcequotas/%(name)s/status" % quota["metadata"]
+        hard = quota["spec"]["hard"]
+        kube.client.call("PATCH", path, {"status": {"hard": hard, "used": {key: "0" for key in hard}}},
+                         "application/merge-patch+json")
+
+    def test_what_this_kubernetes_is_too_old_for_is_refused_not_dropped(self):
+        said = kubectl("apply", "--dry-run=server", "-k", folder_of("ufm"), fails=True)
+        self.assertIn('no matches for kind "PodDisruptionBudget" in version "policy/v1"', said)
+        said = kubectl("apply", "--dry-run=server", "-k", folder_of("node"), fails=True)
+        self.assertIn('unknown field "maxSurge"', said)
+
+
+def literal(name, value):
+    return "--from-literal=%s=%s" % (name, value)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class Runs(unittest.TestCase):
+    """The service as the pod of the manifests; UFM is at its usual port."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.root = os.path.join(top, "root")
+        installed = os.path.join(top, "installed")
+        programs = [name for name in ("ufmsyncd", "ufmsync-setup") if os.path.exists(os.path.join(BINARIES, name))]
+        os.makedirs(installed + "/usr/bin")
+        for name in programs:
+            shutil.copy(os.path.join(BINARIES, name), installed + "/usr/bin/")
+        subprocess.run([folder_of("image-root"), installed, cls.root] + ["/usr/bin/" + name for name in programs], check=True)
+        kubectl("apply", "-k", folder_of("old-kubernetes/ufm"))
+        certificate = ServiceCertificate(os.path.join(top, "certificate"))
+        kubectl("-n", "kube-system", "create", "secret", "tls", "ufmsync-tls", "--cert", certificate.cert, "--key", certificate.key)
+        kubectl("-n", "kube-system", "create", "secret", "generic", "ufmsync-record-key", literal("UFMSYNC_RECORD_KEY", RECORD_KEY))
+
+    def setUp(self):
+        folder = os.path.join(top, self.id().rpartition(".")[2])
+        os.makedirs(os.path.join(folder, "pods"))
+        os.chmod(folder, 0o711)
+        self.world = World(kube, BINARIES, folder)
+        self.pods = []
+
+    def tearDown(self):
+        for pod in self.pods:
+            pod.stop()
+        self.world.close()
+        kubectl("-n", "kube-system", "delete", "--ignore-not-found", "secret", "ib-kubernetes-ufm-secret")
+        kubectl("-n", "kube-system", "delete", "--ignore-not-found", "configmap", "ib-kubernetes-config", "ufmsync-config")
+        kubectl("-n", "kube-system", "delete", "--ignore-not-found", "lease", "ufmsync-leader")
+
+    def start_ufm(self, port=443, **more):
+        self.world.start_ufm(listen="127.0.0.1:%d" % port, **more)
+        return self.world.ufm
+
+    def create_secret(self, **more):
+        """As deploy/README.md has it."""
+        settings = dict({"UFM_USERNAME": MockUfm.USER, "UFM_PASSWORD": MockUfm.PASSWORD, "UFM_ADDRESS": "127.0.0.1"}, **more)
+        kubectl("-n", "kube-system", "create", "secret", "generic", "ib-kubernetes-ufm-secret",
+                "--from-file=UFM_CERTIFICATE=" + self.world.ufm.cert, *(literal(k, v) for k, v in settings.items()))
+
+    def pod(self):
+        workload = kube.client.call("GET", "/apis/apps/v1/namespaces/kube-system/deployments/ufmsync")
+        pod = kubelet.Pod(kube, workload, os.path.join(self.world.folder, "pods"))
+        self.pods.append(pod)
+        return pod
+
+    def run_service(self):
+        pod = self.pod().start(self.root)
+        pod.wait_ready()
+        return pod
+
+    def attached(self, name="p", pkey="1000", number=1000):
+        """A pod of a tenant gets its GUID, and UFM lists it."""
+        self.world.nad("ib-" + name, objects.ib_config(pkey, name="ib-" + name))
+        self.world.pod(name, "ib-" + name)
+        guid = self.world.guid(name)
+        self.assertIn(guid, self.world.members(number))
+        return guid
+
+    def said(self, pod, message_id):
+        return [line for line in map(json.loads, pod.process.output().splitlines()) if line["id"] == message_id]
+
+    def test_it_works_with_its_own_rights_and_takes_up_what_changes(self):
+        ufm = self.start_ufm()
+        waits = self.pod()
+        with self.assertRaisesRegex(kubelet.NotYet, '"ib-kubernetes-ufm-secret" not found'):
+            waits.start(self.root)
+        self.create_secret()
+        kubectl("-n", "kube-system", "create", "configmap", "ufmsync-config", literal("UFMSYNC_GUID_REST", "1s"))
+        pod = waits.start(self.root)
+        pod.wait_ready()
+        guid = self.attached()
+        self.assertTrue(self.world.get_pod("p")["metadata"]["annotations"]["ufmsync.io/record"])
+        lease = kube.client.call("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/ufmsync-leader")
+        self.assertEqual(lease["spec"]["holderIdentity"], "node1_" + pod.metadata["uid"])
+
+        ufm.control.call("POST", "/control/credentials", {"password": "another-password-5561"})
+        kubectl("-n", "kube-system", "patch", "secret", "ib-kubernetes-ufm-secret", "-p",
+                json.dumps({"stringData": {"UFM_PASSWORD": "another-password-5561"}}))
+        pod.sync()
+        eventually("the new password is in use", lambda: self.said(pod, "SECRET_ROTATED"), 30)
+        self.world.delete_pod("p")
+        eventually("it leaves", lambda: guid not in self.world.members(1000), 30)
+        self.attached("q", "0x10", 0x10)
+        for trouble in ("KUBE_FORBIDDEN", "KUBE_UNREACHABLE", "SECRET_BAD", "HTTPS_OFF"):
+            self.assertEqual(self.said(pod, trouble), [])
+
+    # --- what is published for ib-kubernetes, as written ---
+
+    def test_published_secret_by_kubectl_create(self):
+        """The certificate is UFM's own, with a bare name; no port, no schema, UFM_USER."""
+        ufm = self.start_ufm()
+        shutil.copy(ufm.cert, os.path.join(self.world.folder, "ufmlocalhost.crt"))
+        text = kubectl("create", "secret", "generic", "ib-kubernetes-ufm-secret", "--namespace=kube-system",
+                       literal("UFM_USER", ufm.USER), literal("UFM_PASSWORD", ufm.PASSWORD), literal("UFM_ADDRESS", "127.0.0.1"),
+                       "--from-file=UFM_CERTIFICATE=" + os.path.join(self.world.folder, "ufmlocalhost.crt"), "--dry-run", "-o", "yaml")
+        kubectl("create", "-f", "-", given=text)
+        self.run_service()
+        self.attached()
+
+    SECRET = """
+apiVersion: v1
+kind: Secret
+metadata:
+  name: ib-kubernetes-ufm-secret
+  namespace: kube-system
+stringData:
+  UFM_USERNAME: "%s"  # UFM username
+  UFM_PASSWORD: "%s"  # UFM password
+  UFM_ADDRESS: "127.0.0.1"  # UFM admin address
+  UFM_HTTP_SCHEMA: "%s"  # http/https. Default: https
+  UFM_PORT: ""  # UFM REST API port. Defaults: 443(https), 80(http)
+string:
+  UFM_CERTIFICATE: "%s"  # UFM Certificate in base64 format. (if not provided client will not verify)
+"""
+
+    def create_published_yaml(self, schema="", certificate=""):
+        text = self.SECRET % (MockUfm.USER, MockUfm.PASSWORD, schema, certificate)
+        self.assertIn('unknown field "string"', kubectl("create", "-f", "-", given=text, fails=True), "as for ib-kubernetes")
+        return text
+
+    CONFIG = """
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: ib-kubernetes-config
+  namespace: kube-system
+data:
+"""
+
+    def create_config(self, **data):
+        kubectl("create", "-f", "-", given=self.CONFIG + "".join('  %s: "%s"\n' % one for one in data.items()))
+
+    def test_published_yaml_and_config_map(self):
+        """Empty values; the certificate where it was meant to be; GUIDs from the ConfigMap's range."""
+        ufm = self.start_ufm()
+        with open(ufm.cert, "rb") as f:
+            certificate = kubelet.base64.b64encode(f.read()).decode()
+        kubectl("create", "-f", "-", given=self.create_published_yaml(certificate=certificate).replace("string:\n", ""))
+        self.create_config(DAEMON_SM_PLUGIN="ufm", DAEMON_PERIODIC_UPDATE="5", GUID_POOL_RANGE_START="02:00:00:00:0A:00:00:00",
+                           GUID_POOL_RANGE_END="02:00:00:00:0A:00:FF:FF")
+        self.run_service()
+        self.assertTrue(self.attached().startswith("020000000a00"))
+
+    def test_published_yaml_with_http(self):
+        """Without encryption, at port 80; and the keys of early ConfigMaps."""
+        self.start_ufm(80, schema="http")
+        kubectl("create", "--validate=false", "-f", "-", given=self.create_published_yaml(schema="http"))
+        self.create_config(SM_PLUGIN="ufm", PERIODIC_UPDATE="5", RANGE_START="02:00:00:00:0B:00:00:00",
+                           RANGE_END="02:00:00:00:0B:00:FF:FF")
+        self.run_service()
+        self.assertTrue(self.attached().startswith("020000000b00"))
+
+
+def in_own_network():
+    if os.geteuid() == 0 and "UFMSYNC_OWN_NETWORK" not in os.environ:
+        os.environ["UFMSYNC_OWN_NETWORK"] = "1"
+        os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", sys.executable] + sys.argv)
+
+
+if __name__ == "__main__":
+    in_own_network()
+    unittest.main(argv=sys.argv[:1] + sys.argv[2:], verbosity=2, warnings="ignore")
