@@ -46,11 +46,13 @@ static void init_chains(struct engine *e)
 				      &e->ring_remove, &e->writes[0].items, &e->writes[1].items,
 				      &e->lists,       &e->finished,        &e->due_partitions,
 				      &e->tombstones,  &e->foreigners,      &e->events,
-				      &e->awaited,     &e->changed };
+				      &e->awaited,     &e->changed,         &e->coming,
+				      &e->going };
 	for (size_t i = 0; i < array_length(all); i++)
 		chain_init(all[i]);
 	struct hash *const tables[] = { &e->texts,   &e->nets_by_name, &e->spaces_by_name, &e->pods_by_uid,
-					&e->holders, &e->sightings,    &e->guid_waits,     &e->awaiters };
+					&e->holders, &e->sightings,    &e->guid_waits,     &e->awaiters,
+					&e->nodes,   &e->node_pkeys };
 	for (size_t i = 0; i < array_length(tables); i++)
 		hash_init(tables[i]);
 }
@@ -63,15 +65,6 @@ static void copy_shared(struct engine *e, const char *const *shared)
 	e->shared = mem_array(n + 1, sizeof *e->shared);
 	for (size_t i = 0; i < n; i++)
 		e->shared[i] = engine_text(e, shared[i]);
-}
-
-void engine_tally_init(struct engine_tally *tally)
-{
-	static const uint32_t bounds_ms[] = { 50, 100, 250, 500, 1000, 2500, 5000, 10000, 30000, 60000, 300000, 0 };
-
-	*tally = (struct engine_tally){ 0 };
-	histogram_init(&tally->member, bounds_ms);
-	histogram_init(&tally->published, bounds_ms);
 }
 
 struct engine *engine_new(const struct engine_options *options)
@@ -92,11 +85,14 @@ struct engine *engine_new(const struct engine_options *options)
 	e->by_pkey = mem_array(PKEY_COUNT, sizeof(struct partition *));
 	e->listed_of = mem_array(PKEY_COUNT, sizeof *e->listed_of);
 	e->listing_of = mem_array(PKEY_COUNT, sizeof *e->listing_of);
+	e->nodes_with = mem_array(PKEY_COUNT, sizeof *e->nodes_with);
 	e->guids = mem_array(e->options.batch_max, sizeof *e->guids);
 	e->publications = mem_array(POD_NETWORKS_MAX + 1, sizeof *e->publications);
 	e->pool_wake.kind = WAKE_POOL;
 	e->write_wake.kind = WAKE_WRITE;
 	e->audit_wake.kind = WAKE_AUDIT;
+	engine_tally_init(&e->own_tally);
+	e->tally = options->tally ? options->tally : &e->own_tally;
 	init_chains(e);
 	copy_shared(e, options->shared_namespaces);
 	return e;
@@ -116,6 +112,8 @@ void engine_free(struct engine *e)
 		engine_text_drop(e, e->shared[i]);
 	free(e->shared);
 	assert(!e->texts.count && !e->holders.count && !e->sightings.count && !e->guid_waits.count);
+	assert(!e->nodes.count && !e->node_pkeys.count && !e->n_wanted && !e->node_pkeys_max && !e->nodes_over);
+	assert(!e->n_to_write[0] && !e->n_unwritten && chain_empty(&e->coming) && chain_empty(&e->going));
 	hash_free(&e->texts);
 	hash_free(&e->nets_by_name);
 	hash_free(&e->spaces_by_name);
@@ -124,10 +122,13 @@ void engine_free(struct engine *e)
 	hash_free(&e->sightings);
 	hash_free(&e->guid_waits);
 	hash_free(&e->awaiters);
+	hash_free(&e->nodes);
+	hash_free(&e->node_pkeys);
 	wakes_free(&e->wakes);
 	free(e->by_pkey);
 	free(e->listed_of);
 	free(e->listing_of);
+	free(e->nodes_with);
 	free(e->guids);
 	free(e->publications);
 	free(e->record);
@@ -214,7 +215,14 @@ void engine_status(const struct engine *e, struct engine_status *status)
 		.foreign = e->strays[STRAY_FOREIGN],
 		.missing = e->n_missing,
 		.queued = e->queued,
-		.oldest = -1,
+		.wanted = e->n_wanted,
+		.unexpected = e->strays[STRAY_UNEXPECTED],
+		.to_join = e->n_to_write[0],
+		.to_leave = e->n_to_write[1],
+		.to_patch = e->n_unwritten,
+		.oldest = engine_oldest(e),
+		.node_pkeys_max = e->node_pkeys_max ? e->node_pkeys_max + 1 : 0,
+		.nodes_over = e->nodes_over,
 		.joins = e->done_joins,
 		.leaves = e->done_leaves,
 		.lists = e->done_lists,
@@ -284,7 +292,7 @@ void engine_view_of(const struct engine *e, struct attachment_view *view, const 
 		.pod_namespace = p->space->name,
 		.pod_name = p->name,
 		.pod_uid = p->text,
-		.node = p->node->s,
+		.node = p->node->name,
 		.network_namespace = a->net->text,
 		.network_name = a->net->name,
 		.interface = a->interface ? a->interface->s : "",
@@ -340,7 +348,7 @@ void engine_each(const struct engine *e, void (*visit)(void *aux, const struct a
 const char *engine_pod_node(const struct engine *e, const char *uid)
 {
 	const struct engine_pod *p = engine_pod_find(e, uid);
-	return p ? p->node->s : NULL;
+	return p ? p->node->name : NULL;
 }
 
 void engine_each_of_pod(const struct engine *e, const char *uid,

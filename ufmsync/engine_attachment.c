@@ -21,6 +21,8 @@ struct attachment *engine_attachment_new(struct engine *e, struct engine_pod *p,
 	a->wake.kind = WAKE_ATTACHMENT;
 	a->state = ATTACHMENT_WANTED;
 	a->since = e->now;
+	engine_clock_start(e, a);
+	a->time_member = a->time_published = e->phase == PHASE_RUN;
 	chain_append(&p->attachments, &a->in_pod);
 	chain_append(&net->pending, &a->in_net);
 	for (unsigned i = 0; i < seats_max; i++) {
@@ -57,7 +59,7 @@ void engine_attachment_state(struct engine *e, struct attachment *a, enum attach
 	if (!was_over && attachment_is_over(a)) {
 		engine_net_live(e, a->net, -1);
 		for (unsigned i = 0; a->has_guid && i < a->n_seats; i++)
-			a->seats[i].partition->members[a->seats[i].limited]--;
+			engine_seat_count(e, &a->seats[i], -1);
 	}
 	engine_pod_tell(e, a->pod);
 }
@@ -125,9 +127,11 @@ void engine_attachment_block(struct engine *e, struct attachment *a, const char 
 
 static void uncount_blocked(struct engine *e, struct attachment *a)
 {
-	if (a->counted_blocked)
-		e->n_blocked--;
+	if (!a->counted_blocked)
+		return;
+	e->n_blocked--;
 	a->counted_blocked = false;
+	engine_clock_start(e, a); /* what it had to wait for is there */
 }
 
 void engine_attachment_unblock(struct engine *e, struct attachment *a)
@@ -210,7 +214,7 @@ static void seat_take(struct engine *e, struct attachment *a, struct seat *seat)
 	seat->state = SEAT_JOIN_QUEUED;
 	seat->after = 0;
 	chain_append(&seat->partition->seats, &seat->in_partition);
-	seat->partition->members[seat->limited]++;
+	engine_seat_count(e, seat, 1);
 	struct stray *stray = engine_stray_find(e, a->guid, seat->partition);
 	if (!stray)
 		return;
@@ -238,6 +242,9 @@ void engine_attachment_reserve(struct engine *e, struct attachment *a, struct gu
 		seat_take(e, a, &a->seats[i]);
 	a->has_guid = true;
 	hash_add(&e->holders, &a->by_guid, hash_number(e->seed, guid.v));
+	if (!a->time_published)
+		engine_clock_start(e, a); /* what became of it before is not known */
+	chain_append(&e->coming, &a->in_wait);
 	engine_pod_tell(e, a->pod);
 	engine_strays_classify(e, guid);
 	engine_guid_block(e, guid);
@@ -257,7 +264,7 @@ static void seat_unlink(struct engine *e, struct seat *seat)
 		e->sweep.at = seat->in_partition.next;
 	chain_remove(&seat->in_partition);
 	if (!attachment_is_over(seat_attachment(seat)))
-		seat->partition->members[seat->limited]--;
+		engine_seat_count(e, seat, -1);
 	engine_seat_missing(e, seat, false);
 }
 
@@ -291,6 +298,7 @@ void engine_attachment_displace(struct engine *e, struct attachment *a)
 	}
 	a->recorded = a->by_record = a->published = a->used = false;
 	a->n_seats = 0;
+	engine_attachment_unwait(e, a);
 	engine_attachment_state(e, a, ATTACHMENT_WANTED);
 	engine_pod_tell(e, a->pod);
 	engine_strays_classify(e, a->guid);
@@ -313,8 +321,11 @@ void engine_attachment_settle(struct engine *e, struct attachment *a)
 	if (all) {
 		enum attachment_state before = (enum attachment_state)a->state;
 		a->used = true;
+		engine_time_member(e, a);
 		engine_attachment_unblock(e, a);
 		engine_attachment_state(e, a, a->published ? ATTACHMENT_PUBLISHED : ATTACHMENT_MEMBER);
+		if (a->published)
+			chain_remove(&a->in_wait); /* it is through */
 		if (before != (enum attachment_state)a->state)
 			engine_pod_set_work(e, a->pod, WORK_REVIEW);
 	} else if (a->state != ATTACHMENT_PUBLISHED) {
@@ -337,6 +348,7 @@ void engine_attachment_end(struct engine *e, struct attachment *a, bool unsure)
 	}
 	a->unsure = unsure;
 	a->used |= a->published || a->in_patch || a->perhaps;
+	engine_set_out(e, a, &e->going);
 	engine_attachment_state(e, a, ATTACHMENT_LEAVING);
 	for (unsigned i = 0; i < a->n_seats; i++) {
 		struct seat *seat = &a->seats[i];
@@ -387,6 +399,7 @@ void engine_attachment_left(struct engine *e, struct attachment *a)
 	a->unconfirmed = is_unconfirmed(a);
 	e->n_unconfirmed += a->unconfirmed;
 	engine_attachment_state(e, a, ATTACHMENT_RESTING);
+	chain_remove(&a->in_wait);
 	engine_guid_block(e, a->guid);
 	engine_strays_classify(e, a->guid);
 	e->pool_try |= !chain_empty(&e->pool_waiting); /* when it can be had is another time now */
@@ -410,6 +423,7 @@ void engine_attachment_back(struct engine *e, struct attachment *a)
 	if (a->unconfirmed)
 		e->n_unconfirmed--;
 	a->unconfirmed = false;
+	engine_set_out(e, a, &e->going);
 	engine_attachment_state(e, a, ATTACHMENT_LEAVING);
 	engine_guid_block(e, a->guid);
 	engine_strays_classify(e, a->guid);

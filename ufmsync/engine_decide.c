@@ -372,6 +372,7 @@ void engine_claim_record(struct engine *e, struct attachment *a)
 		return;
 	}
 	a->by_record = a->used = true;
+	a->time_member = a->time_published = false; /* this was before us */
 	a->published = a->pod->stands;
 	engine_attachment_reserve(e, a, a->guid);
 }

@@ -137,6 +137,8 @@ static void put_back(struct engine *e, struct seat *seat)
 {
 	struct attachment *a = seat_attachment(seat);
 	engine_seat_missing(e, seat, true);
+	if (a->state == ATTACHMENT_PUBLISHED)
+		engine_set_out(e, a, &e->coming);
 	engine_seat_join(e, seat);
 	engine_attachment_settle(e, a);
 	engine_pod_tell(e, a->pod);
@@ -154,6 +156,7 @@ static void found(struct engine *e, struct seat *seat)
 		seat->settle_at = 0; /* the only one that was sent has landed */
 	if (seat->sends <= 1)
 		seat->sends = 0;
+	e->tally->joined += seat->missing;
 	engine_seat_missing(e, seat, false);
 	engine_attachment_settle(e, seat_attachment(seat));
 	engine_pod_tell(e, seat_attachment(seat)->pod);
@@ -261,6 +264,7 @@ static void end_of_all(struct engine *e, struct list *list)
 	e->listing_all = false;
 	e->audit_failures = 0;
 	e->last_audit = list->done_at;
+	e->tally->audits_ok++;
 	uint32_t *counted = e->listing_of;
 	e->listing_of = e->listed_of;
 	e->listed_of = counted;
@@ -412,6 +416,7 @@ static void list_failed(struct engine *e, struct list *list, const struct error 
 							 partition->pkey.v));
 	} else {
 		e->listing_all = false;
+		e->tally->audits_failed++;
 		e->audit_failures += e->audit_failures < 20;
 		wake_set(&e->wakes, &e->audit_wake,
 			 e->now + engine_backoff(e, e->audit_failures, LIST_FIRST_MS, LIST_MOST_MS, 0));

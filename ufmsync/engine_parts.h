@@ -20,6 +20,18 @@ struct space *engine_space_get(struct engine *e, const char *name);
 void engine_space_leave(struct engine *e, struct engine_pod *p);
 void engine_networks_free(struct engine *e);
 
+/* engine_tally.c: what is counted for metrics */
+void engine_clock_start(const struct engine *e, struct attachment *a);
+int64_t engine_clock_read(const struct engine *e,
+			  const struct attachment *a);           /* milliseconds since; right for 49 days */
+void engine_time_member(struct engine *e, struct attachment *a); /* it is one: noted once */
+void engine_time_published(struct engine *e, struct attachment *a);
+void engine_set_out(const struct engine *e, struct attachment *a, struct chain *way); /* on its way from now on */
+int64_t engine_oldest(const struct engine *e);                                        /* -1: nothing is on its way */
+struct node *engine_node_get(struct engine *e, const char *name);
+void engine_node_drop(struct engine *e, struct node *node);          /* one reference less */
+void engine_seat_count(struct engine *e, struct seat *seat, int by); /* of a live attachment: 1 one more, -1 one less */
+
 /* engine_elements.c: which attachments a pod asks for */
 void engine_pod_reconcile(struct engine *e, struct engine_pod *p);
 struct attachment *engine_pod_replace(struct engine *e, struct attachment *old); /* a new one for the same element */
@@ -141,6 +153,7 @@ void engine_make_record(struct engine *e, struct engine_pod *p); /* into engine.
 /* engine_publish.c: annotations */
 bool engine_is_included(const struct engine *e, const struct attachment *a); /* the annotation is to name it */
 void engine_publish_work(struct engine *e, size_t *budget);
+void engine_pod_unwritten(struct engine *e, struct engine_pod *p, bool unwritten); /* its annotation is to be written */
 bool engine_next_patch(struct engine *e, struct engine_action *action);
 
 /* engine_await.c: pods that somebody waits for */

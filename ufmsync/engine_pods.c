@@ -31,7 +31,7 @@ static struct engine_pod *pod_new(struct engine *e, const struct pod *pod)
 	p->name = p->text + uid_len + 1;
 	p->space = engine_space_get(e, pod->namespace);
 	chain_append(&p->space->pods, &p->in_space);
-	p->node = engine_text(e, pod->node);
+	p->node = engine_node_get(e, pod->node);
 	p->wake.kind = WAKE_POD;
 	chain_init(&p->attachments);
 	chain_init(&p->in_work);
@@ -66,6 +66,7 @@ static void pod_unlist(struct engine *e, struct engine_pod *p)
 		chain_remove(&p->in_work);
 	p->work = WORK_NONE;
 	wake_clear(&e->wakes, &p->wake);
+	engine_pod_unwritten(e, p, false);
 	engine_pod_forget(e, p);
 }
 
@@ -75,7 +76,7 @@ void engine_pod_unref(struct engine *e, struct engine_pod *p)
 		return;
 	chain_remove(&p->in_pods);
 	engine_space_leave(e, p);
-	engine_text_drop(e, p->node);
+	engine_node_drop(e, p->node);
 	free(p);
 }
 

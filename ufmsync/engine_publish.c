@@ -100,6 +100,7 @@ static void mark_published(struct engine *e, struct engine_pod *p, bool patched)
 			continue;
 		if (!a->published)
 			engine_pod_tell(e, p);
+		engine_time_published(e, a);
 		a->published = a->used = true;
 		engine_attachment_settle(e, a);
 	}
@@ -167,6 +168,14 @@ static bool repair_later(struct engine *e, struct engine_pod *p, uint64_t conten
 	return true;
 }
 
+void engine_pod_unwritten(struct engine *e, struct engine_pod *p, bool unwritten)
+{
+	if (p->unwritten == unwritten)
+		return;
+	p->unwritten = unwritten;
+	e->n_unwritten = unwritten ? e->n_unwritten + 1 : e->n_unwritten - 1;
+}
+
 static void review(struct engine *e, struct engine_pod *p)
 {
 	uint64_t content;
@@ -176,7 +185,9 @@ static void review(struct engine *e, struct engine_pod *p)
 	say_problem(e, p);
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next)
 		engine_attachment_settle(e, container_of(at, struct attachment, in_pod)); /* the quiet is over */
-	switch (judge(e, p, &content)) {
+	enum verdict verdict = judge(e, p, &content);
+	engine_pod_unwritten(e, p, verdict == VERDICT_PATCH && !p->refused);
+	switch (verdict) {
 	case VERDICT_NOTHING:
 		if (!p->problem)
 			engine_pod_over(e, p, false); /* none of ours (any more) */
@@ -281,6 +292,7 @@ static void patched(struct engine *e, struct engine_pod *p)
 {
 	say_members(e, p);
 	mark_published(e, p, true);
+	engine_pod_unwritten(e, p, false);
 	bool read = p->seen_again && !shows_our_patch(e, p);
 	if (p->sent_text) {
 		p->record_text = p->sent_text;
@@ -310,6 +322,7 @@ static void not_patched(struct engine_pod *p)
 static void refused(struct engine *e, struct engine_pod *p, const char *why)
 {
 	not_patched(p);
+	engine_pod_unwritten(e, p, false); /* before somebody changes something */
 	p->refused = true;
 	p->failures += p->failures < 20;
 	p->retry_at = e->now + engine_backoff(e, p->failures, REFUSED_FIRST_MS, REFUSED_MOST_MS, p->by_uid.hash);

@@ -71,6 +71,7 @@ void engine_queue_quit(struct engine *e, struct queue *queue)
 void engine_queue_count(struct engine *e, struct queue *queue, int by)
 {
 	queue->n += (size_t)by;
+	e->n_to_write[queue->kind >= QUEUE_LEAVE] += (uint64_t)(int64_t)by;
 	if (chain_linked(&queue->in_ring) && queue->kind != QUEUE_REMOVE)
 		e->queued += (size_t)by;
 	if (!queue->n)

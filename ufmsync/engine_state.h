@@ -39,11 +39,18 @@ enum wake_kind {
 	WAKE_POD,
 };
 
-/* A text that many share: node and namespace names, interfaces, PKeys as networks write them. */
+/* A text that many share: namespace names, interfaces, PKeys as networks write them. */
 struct text {
 	struct hash_node node;
 	uint32_t refs;
 	char s[];
+};
+
+struct node {
+	struct hash_node in_nodes;
+	uint32_t refs;  /* pods */
+	uint32_t pkeys; /* distinct ones of its live attachments */
+	char name[];
 };
 
 /* A network that is defined, or named by somebody. */
@@ -115,7 +122,8 @@ enum attachment_wait { WAIT_NOT, WAIT_SPACE, WAIT_GUID, WAIT_POOL, WAIT_DECISION
 
 struct attachment {
 	struct hash_node by_guid; /* engine.holders: from being reserved to the end of its rest */
-	struct chain in_pod, in_net, in_wait;
+	struct chain in_pod, in_net;
+	struct chain in_wait; /* without a GUID: for one, or what it needs first; else engine.coming, engine.going */
 	struct wake wake;
 	struct engine_pod *pod;
 	struct net *net;
@@ -138,10 +146,12 @@ struct attachment {
 	bool in_patch : 1; /* in the patch under way */
 	bool perhaps : 1;  /* in a patch whose outcome is unknown */
 	bool said_member : 1, said_reason : 1;
-	bool used : 1;        /* somebody may know the GUID: it must rest */
-	bool unsure : 1;      /* its last user may still be alive: rests long */
-	bool rested : 1;      /* resting: its time is over, only the confirmation is missing */
-	bool unconfirmed : 1; /* counted in engine.n_unconfirmed */
+	bool used : 1;                            /* somebody may know the GUID: it must rest */
+	bool unsure : 1;                          /* its last user may still be alive: rests long */
+	bool rested : 1;                          /* resting: its time is over, only the confirmation is missing */
+	bool unconfirmed : 1;                     /* counted in engine.n_unconfirmed */
+	bool time_member : 1, time_published : 1; /* still to be noted */
+	uint32_t clock;                           /* low bits of `now`: since when it has been on its way */
 	struct seat seats[];
 };
 
@@ -156,7 +166,7 @@ struct engine_pod {
 	struct pod *pod; /* its last state, while something is to be decided or patched; else NULL */
 	struct space *space;
 	struct chain in_space;
-	struct text *node;
+	struct node *node;
 	const char *name; /* behind the uid in `text` */
 	uint64_t mark;
 	uint64_t request;                 /* of the patch or read under way, else 0 */
@@ -180,6 +190,7 @@ struct engine_pod {
 	bool said_refused : 1;
 	bool stands : 1;      /* the annotation says what is decided, as far as we know */
 	bool seen_again : 1;  /* it came again while its patch was under way */
+	bool unwritten : 1;   /* counted in engine.n_unwritten */
 	bool awaited : 1;     /* there is an awaiter */
 	bool provisional : 1; /* read for somebody who waits, never shown by the watch */
 	char text[];          /* uid, NUL, name */
@@ -309,6 +320,7 @@ struct engine {
 	int64_t since_max; /* largest record `since` ever seen or issued */
 	bool touched;      /* a fact came in since engine_next() was last asked */
 
+	struct engine_tally *tally, own_tally;
 	struct hash texts, nets_by_name, spaces_by_name, pods_by_uid, holders, sightings, guid_waits, awaiters;
 	struct chain nets, spaces, pods, gone_pods, partitions;
 	struct partition **by_pkey; /* PKEY_COUNT of them */
@@ -346,6 +358,7 @@ struct engine {
 
 	struct chain ring, ring_remove;
 	size_t queued;          /* seats in queues of the ring */
+	uint64_t n_to_write[2]; /* in all queues: to join, to leave */
 	struct write writes[2]; /* the second only when broken on purpose */
 	struct wake write_wake;
 	int64_t write_not_before; /* credentials are refused */
@@ -378,6 +391,13 @@ struct engine {
 	bool stray_overflow;
 	struct chain tombstones, foreigners;
 	uint64_t n_ungated;
+	uint64_t n_wanted;          /* seats of live attachments */
+	uint64_t n_unwritten;       /* pods whose annotation is to be written */
+	struct chain coming, going; /* attachments that have a GUID and are not through, those that leave */
+	struct hash nodes, node_pkeys;
+	uint32_t *nodes_with; /* nodes by their number of PKeys */
+	uint32_t node_pkeys_max;
+	uint64_t nodes_over; /* of them with more than a port holds */
 	uint64_t done_joins, done_leaves, done_lists, done_patches;
 
 	struct chain events;

@@ -199,6 +199,7 @@ static void removed(struct engine *e, struct stray *stray)
 {
 	engine_stray_unqueue(e, stray);
 	stray->state = STRAY_REMOVED;
+	e->tally->removed += stray->tried;
 	stray->tried = false;
 	set_ripe(e, stray, false);
 	chain_remove(&stray->in_queue); /* of the foreigners, perhaps */

@@ -1,7 +1,9 @@
 #include "tests/sim/sim_converge.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "tests/sim/sim_oracle.h"
 #include "tests/sim/sim_process.h"
 #include "tests/sim/sim_rules.h"
@@ -291,6 +293,54 @@ static void judge_ungated(struct sim *sim, const struct sim_process *process)
 			 (unsigned long long)ungated, (unsigned long long)status.ungated);
 }
 
+enum { NODES_MAX = 64 };
+
+struct census {
+	struct {
+		const char *name;
+		struct pkey_set pkeys;
+		uint64_t n; /* the default partition among them */
+	} nodes[NODES_MAX];
+	size_t n;
+};
+
+static void take_census(void *aux, const struct attachment_view *view)
+{
+	struct census *census = aux;
+	size_t i = 0;
+
+	if (!view->has_guid || view->state >= ATTACHMENT_LEAVING || !view->n_memberships)
+		return;
+	while (i < census->n && strcmp(census->nodes[i].name, view->node) != 0)
+		i++;
+	if (i == NODES_MAX)
+		return;
+	if (i == census->n) {
+		census->nodes[census->n++].n = 1;
+		census->nodes[i].name = view->node;
+	}
+	for (unsigned k = 0; k < view->n_memberships; k++) {
+		census->nodes[i].n += !pkey_set_has(&census->nodes[i].pkeys, view->memberships[k].pkey);
+		pkey_set_add(&census->nodes[i].pkeys, view->memberships[k].pkey);
+	}
+}
+
+static void judge_nodes(struct sim *sim, const struct sim_process *process)
+{
+	struct census *census = mem_alloc(sizeof(*census));
+	struct engine_status status;
+	uint64_t most = 0;
+
+	engine_each(process->engine, take_census, census);
+	for (size_t i = 0; i < census->n; i++)
+		most = census->nodes[i].n > most ? census->nodes[i].n : most;
+	engine_status(process->engine, &status);
+	if (census->n < NODES_MAX && status.node_pkeys_max != most)
+		sim_fail(sim, "the status adds up", "a node has %llu PKeys, the status says %llu",
+			 (unsigned long long)most, (unsigned long long)status.node_pkeys_max);
+	free(census);
+}
+
 void sim_judge_converged(struct sim *sim, bool braked)
 {
 	if (sim_failed(sim))
@@ -302,6 +352,7 @@ void sim_judge_converged(struct sim *sim, bool braked)
 			continue;
 		judge_forgotten(sim, process);
 		judge_ungated(sim, process);
+		judge_nodes(sim, process);
 	}
 	if (!sim_cluster_leader(sim->cluster)) {
 		sim_fail(sim, "no work is lost", "nobody leads");
@@ -330,6 +381,11 @@ void sim_judge_empty(struct sim *sim)
 				 (unsigned long long)status.attachments[state],
 				 attachment_state_name((enum attachment_state)state));
 	}
+	if (status.wanted || status.node_pkeys_max || status.to_join || status.to_patch || status.oldest >= 0)
+		sim_fail(sim, "the status adds up",
+			 "no pod is left: %llu wanted, %llu PKeys, %llu to join, %llu to patch",
+			 (unsigned long long)status.wanted, (unsigned long long)status.node_pkeys_max,
+			 (unsigned long long)status.to_join, (unsigned long long)status.to_patch);
 	if (status.pool.held)
 		sim_fail(sim, "nothing is leaked", "no pod is left, and %llu GUIDs are held",
 			 (unsigned long long)status.pool.held);

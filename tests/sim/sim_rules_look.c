@@ -11,6 +11,8 @@ struct look {
 	struct sim_mind *mind;
 	uint64_t free_guids;
 	uint64_t states[ATTACHMENT_STATES];
+	uint64_t wanted; /* memberships of those that live */
+	bool under_way;
 };
 
 static bool in_range(const struct sim *sim, struct guid guid)
@@ -218,6 +220,9 @@ static void visit(void *aux, const struct attachment_view *view)
 	bool new;
 
 	look->states[view->state]++;
+	if (view->has_guid && view->state < ATTACHMENT_LEAVING)
+		look->wanted += view->n_memberships;
+	look->under_way |= view->has_guid && view->state != ATTACHMENT_PUBLISHED && view->state != ATTACHMENT_RESTING;
 	if (!view->has_guid || sim_failed(look->sim))
 		return;
 	if (!pod) {
@@ -241,6 +246,27 @@ static void visit(void *aux, const struct attachment_view *view)
 	note(look, view, holding, owner);
 }
 
+/* What is counted as it goes is what a walk over everything finds. */
+static void judge_counts(const struct look *look, const struct engine_status *status)
+{
+	struct sim *sim = look->sim;
+
+	for (int state = 0; state < ATTACHMENT_STATES; state++) {
+		if (look->states[state] != status->attachments[state])
+			sim_fail(sim, "the status adds up", "%llu attachments are %s, the status says %llu",
+				 (unsigned long long)look->states[state],
+				 attachment_state_name((enum attachment_state)state),
+				 (unsigned long long)status->attachments[state]);
+	}
+	if (look->wanted != status->wanted)
+		sim_fail(sim, "the status adds up", "%llu memberships are wanted, the status says %llu",
+			 (unsigned long long)look->wanted, (unsigned long long)status->wanted);
+	if (look->under_way ? status->oldest < 0 || status->oldest > sim->world.now
+			    : status->oldest >= 0 && !status->missing)
+		sim_fail(sim, "the status adds up", "%s is on its way, the status says since %lld",
+			 look->under_way ? "something" : "nothing", (long long)status->oldest);
+}
+
 void sim_rules_look(struct sim *sim, struct sim_process *process)
 {
 	struct look look = { .sim = sim, .process = process, .mind = sim_rules_mind(sim, process) };
@@ -251,11 +277,5 @@ void sim_rules_look(struct sim *sim, struct sim_process *process)
 	look.mind->looks++;
 	engine_each(process->engine, visit, &look);
 	look.mind->free_guids = look.free_guids;
-	for (int state = 0; state < ATTACHMENT_STATES; state++) {
-		if (look.states[state] != status.attachments[state])
-			sim_fail(sim, "the status adds up", "%llu attachments are %s, the status says %llu",
-				 (unsigned long long)look.states[state],
-				 attachment_state_name((enum attachment_state)state),
-				 (unsigned long long)status.attachments[state]);
-	}
+	judge_counts(&look, &status);
 }
