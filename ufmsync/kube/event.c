@@ -380,6 +380,7 @@ static void send(struct entry *entry)
 		events->in_flight++;
 		entry->request = kube_send(
 			events->kube, &(struct kube_request_options){
+					      .operation = KUBE_WRITE_EVENT,
 					      .method = entry->created ? "PATCH" : "POST",
 					      .path = path,
 					      .content_type = entry->created ? "application/merge-patch+json" : NULL,
