@@ -162,7 +162,7 @@ class Pod:
 
     def sync(self):
         """Brings the volumes up to date: what a kubelet does every minute."""
-        for volume in self.spec["volumes"]:
+        for volume in self.spec.get("volumes", []):
             self.put(volume["name"], self.volume_files(volume))
 
     # --- the container ---

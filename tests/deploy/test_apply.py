@@ -9,6 +9,8 @@ As root, in a network namespace of its own: UFM answers at port 443 there, and t
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -20,8 +22,8 @@ sys.path[:0] = [os.path.join(ROOT, "tests/deploy"), os.path.join(ROOT, "tests/e2
 import kubelet  # noqa: E402
 import manifests  # noqa: E402
 import objects  # noqa: E402
-from servers import MockUfm, RealKube, ServiceCertificate, eventually, kubeconfig  # noqa: E402
-from world import RECORD_KEY, World  # noqa: E402
+from servers import MockUfm, RealKube, eventually  # noqa: E402
+from world import World  # noqa: E402
 
 BINARIES = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else None
 OTHERS = {  # kinds of others' that our manifests hold: {plural: (group, version, kind)}
@@ -39,7 +41,8 @@ def setUpModule():
     global kube, top
     top = tempfile.mkdtemp(prefix="ufmsync-apply-")
     os.chmod(top, 0o711)  # the service's user is another
-    os.mkdir(os.path.join(top, "kube"))
+    for name in ("kube", "setup"):
+        os.mkdir(os.path.join(top, name))
     kube = RealKube(os.path.join(top, "kube"))
     for plural, (group, version, kind) in OTHERS.items():
         anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -152,7 +155,8 @@ class Applied(unittest.TestCase):
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": dict(template["metadata"], name=name), "spec": template["spec"]}
             made = kube.client.call("POST", "/api/v1/namespaces/%s/pods?dryRun=All" % namespace, pod)
             self.assertEqual(list(missing(pod, made, name)), [])
-            self.assertGreaterEqual(made["spec"]["priority"], 2000000000)
+            if "priorityClassName" in pod["spec"]:
+                self.assertGreaterEqual(made["spec"]["priority"], 2000000000)
 
     def fill(self, quota):
         path = "/api/v1/namespaces/%(namespace)s/resourcequotas/%(name)s/status" % quota["metadata"]
@@ -167,6 +171,10 @@ class Applied(unittest.TestCase):
         self.assertIn('unknown field "maxSurge"', said)
 
 
+def deployment(name):
+    return kube.client.call("GET", "/apis/apps/v1/namespaces/kube-system/deployments/" + name)
+
+
 def literal(name, value):
     return "--from-literal=%s=%s" % (name, value)
 
@@ -179,15 +187,25 @@ class Runs(unittest.TestCase):
     def setUpClass(cls):
         cls.root = os.path.join(top, "root")
         installed = os.path.join(top, "installed")
-        programs = [name for name in ("ufmsyncd", "ufmsync-setup") if os.path.exists(os.path.join(BINARIES, name))]
+        programs = ("ufmsyncd", "ufmsync-setup")
         os.makedirs(installed + "/usr/bin")
         for name in programs:
             shutil.copy(os.path.join(BINARIES, name), installed + "/usr/bin/")
         subprocess.run([folder_of("image-root"), installed, cls.root] + ["/usr/bin/" + name for name in programs], check=True)
         kubectl("apply", "-k", folder_of("old-kubernetes/ufm"))
-        certificate = ServiceCertificate(os.path.join(top, "certificate"))
-        kubectl("-n", "kube-system", "create", "secret", "tls", "ufmsync-tls", "--cert", certificate.cert, "--key", certificate.key)
-        kubectl("-n", "kube-system", "create", "secret", "generic", "ufmsync-record-key", literal("UFMSYNC_RECORD_KEY", RECORD_KEY))
+        cls.make_what_setup_makes()
+
+    @classmethod
+    def make_what_setup_makes(cls):
+        """Record key and certificate come from the pod that the manifests have for it."""
+        setup = kubelet.Pod(kube, deployment("ufmsync-setup"), os.path.join(top, "setup"))
+        setup.start(cls.root)
+        try:
+            for kind, name in (("secrets", "ufmsync-record-key"), ("secrets", "ufmsync-tls"), ("configmaps", "ufmsync-ca")):
+                eventually("%s is made" % name, lambda: kube.client.raw(
+                    "GET", "/api/v1/namespaces/kube-system/%s/%s" % (kind, name))[0] == 200, 30)
+        finally:
+            setup.stop()
 
     def setUp(self):
         folder = os.path.join(top, self.id().rpartition(".")[2])
@@ -215,8 +233,7 @@ class Runs(unittest.TestCase):
                 "--from-file=UFM_CERTIFICATE=" + self.world.ufm.cert, *(literal(k, v) for k, v in settings.items()))
 
     def pod(self):
-        workload = kube.client.call("GET", "/apis/apps/v1/namespaces/kube-system/deployments/ufmsync")
-        pod = kubelet.Pod(kube, workload, os.path.join(self.world.folder, "pods"))
+        pod = kubelet.Pod(kube, deployment("ufmsync"), os.path.join(self.world.folder, "pods"))
         self.pods.append(pod)
         return pod
 
@@ -233,6 +250,14 @@ class Runs(unittest.TestCase):
         self.assertIn(guid, self.world.members(number))
         return guid
 
+    def answer_as_a_node_asks(self, namespace):
+        """By the service's name, trusting just the CA that the nodes get; without a token."""
+        ca = kube.client.call("GET", "/api/v1/namespaces/%s/configmaps/ufmsync-ca" % namespace)["data"]["ca.crt"]
+        context, name = ssl.create_default_context(cadata=ca), "ufmsync.%s.svc" % namespace
+        with socket.create_connection(("127.0.0.1", 8443)) as plain, context.wrap_socket(plain, server_hostname=name) as tls:
+            tls.sendall(b"GET /v1/attach HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % name.encode())
+            return int(tls.makefile("rb").readline().split()[1])
+
     def said(self, pod, message_id):
         return [line for line in map(json.loads, pod.process.output().splitlines()) if line["id"] == message_id]
 
@@ -245,6 +270,7 @@ class Runs(unittest.TestCase):
         kubectl("-n", "kube-system", "create", "configmap", "ufmsync-config", literal("UFMSYNC_GUID_REST", "1s"))
         pod = waits.start(self.root)
         pod.wait_ready()
+        self.assertEqual(self.answer_as_a_node_asks("kube-system"), 401)
         guid = self.attached()
         self.assertTrue(self.world.get_pod("p")["metadata"]["annotations"]["ufmsync.io/record"])
         lease = kube.client.call("GET", "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/ufmsync-leader")

@@ -15,8 +15,8 @@ VARIANTS = os.path.join(ROOT, "deploy/node-variants")
 OPENSM = {name: os.path.join(ROOT, "deploy/opensm", name) for name in ("host", "host-device-plugin", "pod")}
 
 
-def one(objects, kind):
-    found = [o for o in objects if o["kind"] == kind]
+def one(objects, kind, name=None):
+    found = [o for o in objects if o["kind"] == kind and name in (None, o["metadata"]["name"])]
     assert len(found) == 1, kind
     return found[0]
 
@@ -147,7 +147,7 @@ class OpenSM(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.objects = {name: manifests.build(folder) for name, folder in OPENSM.items()}
-        cls.deployments = {name: one(objects, "Deployment")["spec"] for name, objects in cls.objects.items()}
+        cls.deployments = {name: one(objects, "Deployment", "ufmsync")["spec"] for name, objects in cls.objects.items()}
         cls.pods = {name: spec["template"]["spec"] for name, spec in cls.deployments.items()}
 
     def container(self, name, which="ufmsyncd"):
