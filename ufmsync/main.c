@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/net/loop.h"
 #include "ufmsync/config.h"
+#include "ufmsync/dry_run.h"
 #include "ufmsync/service.h"
 
 enum { EXIT_USAGE = 2 };
@@ -18,12 +19,15 @@ static void usage(FILE *out)
 	fputs("ufmsyncd " UFMSYNC_VERSION " - joins Kubernetes pods to InfiniBand partitions\n\n"
 	      "usage: ufmsyncd [--SETTING=VALUE ...]\n"
 	      "       ufmsyncd --print-config [--SETTING=VALUE ...]   effective settings and where each came from\n"
+	      "       ufmsyncd --dry-run [-o table|json] [--SETTING=VALUE ...]   what it would do; changes nothing\n"
 	      "       ufmsyncd --help | --version\n\n"
 	      "Each setting is an environment variable or a flag of the same words; a mounted Secret\n"
 	      "(UFMSYNC_SECRET_DIR) wins over the environment, a flag over both.\n\n",
 	      out);
 	settings_help(out);
-	fputs("\nexit codes: 0 stopped, 1 failed, 2 bad setting\n", out);
+	fputs("\nexit codes: 0 stopped, 1 failed, 2 bad setting; with --dry-run 0 nothing would change, 4 something "
+	      "would\n",
+	      out);
 }
 
 /* Takes `word` out of the arguments: true when it was there. */
@@ -36,6 +40,24 @@ static bool take_argument(int *argc, char **argv, const char *word)
 			return true;
 		}
 	return false;
+}
+
+/* -o json or -ojson; false: another form, or none. */
+static bool take_form(int *argc, char **argv, enum dry_run_form *form)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (strncmp(argv[i], "-o", 2) != 0)
+			continue;
+		int used = argv[i][2] ? 1 : 2;
+		const char *value = used == 1 ? argv[i] + 2 : argv[i + 1];
+		if (!value || (strcmp(value, "json") != 0 && strcmp(value, "table") != 0))
+			return false;
+		*form = strcmp(value, "json") == 0 ? DRY_RUN_JSON : DRY_RUN_TABLE;
+		memmove(&argv[i], &argv[i + used], (size_t)(*argc - i - used + 1) * sizeof *argv);
+		*argc -= used;
+		return true;
+	}
+	return true;
 }
 
 static void on_signal(void *aux, int signo)
@@ -65,7 +87,8 @@ static int serve(const struct config *config)
 
 int main(int argc, char **argv)
 {
-	bool print = take_argument(&argc, argv, "--print-config");
+	bool print = take_argument(&argc, argv, "--print-config"), dry = take_argument(&argc, argv, "--dry-run");
+	enum dry_run_form form = DRY_RUN_TABLE;
 	struct config config;
 	struct error err = { 0 };
 
@@ -77,6 +100,10 @@ int main(int argc, char **argv)
 		puts("ufmsyncd " UFMSYNC_VERSION);
 		return EXIT_SUCCESS;
 	}
+	if (dry && !take_form(&argc, argv, &form)) {
+		fputs("ufmsyncd: -o: table or json\n", stderr);
+		return EXIT_USAGE;
+	}
 	struct settings_source source = { .argc = argc, .argv = argv, .environ = environ };
 	if (config_load(&config, &source, &err) < 0) {
 		fprintf(stderr, "ufmsyncd: %s\n", err.text);
@@ -86,6 +113,11 @@ int main(int argc, char **argv)
 		settings_print(config.settings, stdout);
 		config_free(&config);
 		return EXIT_SUCCESS;
+	}
+	if (dry) {
+		int code = dry_run(&config, form);
+		config_free(&config);
+		return code;
 	}
 	log_init("ufmsyncd", config.log_format, config.log_level);
 	log_say(LOG_INFO, "STARTED", LOG_FIELDS({ "version", UFMSYNC_VERSION }), "ufmsyncd starts");

@@ -12,10 +12,6 @@
 #include "pkey/ufm.h"
 #include "ufmsync/service_parts.h"
 
-#define SETTLED_ANNOTATION "ufmsync.io/settled"
-/* What an operator writes there to say: I have looked at the orphans, remove them. */
-#define SETTLED_CONFIRM "confirm"
-
 enum {
 	/* Then the loop looks at its descriptors again.  What an action starts costs more in the turns to come, so time
 	 * alone would let too many start at once. */
@@ -56,18 +52,25 @@ static void start_engine(struct service *service)
 /* --- the Lease --- */
 
 /* "settled" is true of one range of GUIDs only: with another range the next orphans are somebody else's. */
-static void settled_prefix(const struct service *service, char *out, size_t size)
+static void settled_prefix(const struct engine_options *options, char *out, size_t size)
 {
 	char first[GUID_TEXT_MAX], last[GUID_TEXT_MAX];
 
-	snprintf(out, size, "%s-%s ", guid_format(first, service->config->engine.first),
-		 guid_format(last, service->config->engine.last));
+	snprintf(out, size, "%s-%s ", guid_format(first, options->first), guid_format(last, options->last));
+}
+
+bool service_says_settled(const struct engine_options *options, const char *annotation)
+{
+	char prefix[64];
+
+	settled_prefix(options, prefix, sizeof prefix);
+	return annotation && strncmp(annotation, prefix, strlen(prefix)) == 0;
 }
 
 /* Counts once: it stays on the Lease until a renewal has replaced it, and what the brake holds later nobody has seen. */
 static void take_confirmation(struct service *service, const char *annotation)
 {
-	bool confirms = annotation && strcmp(annotation, SETTLED_CONFIRM) == 0;
+	bool confirms = annotation && strcmp(annotation, SERVICE_SETTLED_CONFIRM) == 0;
 
 	if (confirms && !service->confirmed) {
 		engine_confirm(service->engine, loop_now_ms());
@@ -81,10 +84,9 @@ static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
 {
 	struct service *service = aux;
 	int64_t now = loop_now_ms();
-	char prefix[64], wait[32];
+	bool settled = service_says_settled(&service->config->engine, annotation);
+	char wait[32];
 
-	settled_prefix(service, prefix, sizeof prefix);
-	bool settled = annotation && strncmp(annotation, prefix, strlen(prefix)) == 0;
 	snprintf(wait, sizeof wait, "%" PRId64, quiet_until > now ? quiet_until - now : 0);
 	log_say(LOG_INFO, "LEADING",
 		LOG_FIELDS({ "identity", service->config->identity }, { "first_write_in_ms", wait },
@@ -118,9 +120,9 @@ static const char *annotate(void *aux, const char *current)
 	char prefix[64], time[28];
 
 	take_confirmation(service, current);
-	settled_prefix(service, prefix, sizeof prefix);
-	if (!engine_is_settled(service->engine) || (current && strncmp(current, prefix, strlen(prefix)) == 0))
+	if (!engine_is_settled(service->engine) || service_says_settled(&service->config->engine, current))
 		return NULL;
+	settled_prefix(&service->config->engine, prefix, sizeof prefix);
 	json_micro_time(time, loop_wall_ms());
 	snprintf(value, sizeof value, "%s%s", prefix, time);
 	return value;
@@ -171,7 +173,7 @@ static void say_state(struct service *service)
 		log_say(LOG_WARN, "ORPHANS_BRAKE", NULL,
 			"%s; nothing is removed: see that no other cluster uses this GUID range, then confirm by "
 			"setting the "
-			"annotation " SETTLED_ANNOTATION "=" SETTLED_CONFIRM " on the Lease",
+			"annotation " SERVICE_SETTLED_KEY "=" SERVICE_SETTLED_CONFIRM " on the Lease",
 			status.brake == ENGINE_BRAKE_LATCHED
 				? "more than 10 and more than a quarter of the GUIDs in our range "
 				  "belong to no pod"
@@ -284,9 +286,9 @@ int service_new(struct service **ret, struct loop *loop, const struct config *co
 	kube_events_on_trouble(service->events, service_event_trouble, service);
 	struct lease_options lease = {
 		.namespace = config->lease_namespace,
-		.name = "ufmsync-leader",
+		.name = SERVICE_LEASE_NAME,
 		.identity = config->identity,
-		.annotation = SETTLED_ANNOTATION,
+		.annotation = SERVICE_SETTLED_KEY,
 		.times = config->lease,
 		.linger_ms = config->engine.write_timeout_ms + LINGER_MARGIN_MS,
 		.leading = on_leading,

@@ -118,15 +118,12 @@ static void kube_trouble(void *aux, const struct error *err)
 
 void service_watch(struct service *service)
 {
-	/* Only bound pods that have not finished: what else there is would be read for nothing. */
-	static const char *const pod_selector = "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed";
 	struct kube_watch_options options[SERVICE_KINDS] = {
-		[SERVICE_PODS] = { "/api/v1/pods", pod_selector, 0, pods_begin, pod_applied, pod_deleted, pods_end,
-				   kube_trouble, service, 1 },
-		[SERVICE_NETWORKS] = { "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions", NULL, 0,
-				       networks_begin, network_applied, network_deleted, networks_end, kube_trouble,
-				       service, 2 },
-		[SERVICE_NAMESPACES] = { "/api/v1/namespaces", NULL, 0, namespaces_begin, namespace_applied,
+		[SERVICE_PODS] = { SERVICE_PODS_PATH, SERVICE_PODS_SELECTOR, 0, pods_begin, pod_applied, pod_deleted,
+				   pods_end, kube_trouble, service, 1 },
+		[SERVICE_NETWORKS] = { SERVICE_NETWORKS_PATH, NULL, 0, networks_begin, network_applied, network_deleted,
+				       networks_end, kube_trouble, service, 2 },
+		[SERVICE_NAMESPACES] = { SERVICE_NAMESPACES_PATH, NULL, 0, namespaces_begin, namespace_applied,
 					 namespace_deleted, namespaces_end, kube_trouble, service, 3 },
 	};
 

@@ -22,6 +22,19 @@
 #include "ufmsync/service.h"
 #include "ufmsync/tls_files.h"
 
+/* What is watched: only bound pods that have not finished, as what else there is would be read for nothing. */
+#define SERVICE_PODS_PATH       "/api/v1/pods"
+#define SERVICE_PODS_SELECTOR   "spec.nodeName!=,status.phase!=Succeeded,status.phase!=Failed"
+#define SERVICE_NETWORKS_PATH   "/apis/k8s.cni.cncf.io/v1/network-attachment-definitions"
+#define SERVICE_NAMESPACES_PATH "/api/v1/namespaces"
+
+#define SERVICE_LEASE_NAME  "ufmsync-leader"
+#define SERVICE_SETTLED_KEY "ufmsync.io/settled" /* an annotation of the Lease */
+/* What an operator writes there to say: I have looked at the orphans, remove them. */
+#define SERVICE_SETTLED_CONFIRM "confirm"
+/* Whether the annotation says that this cluster was settled, with this range of GUIDs; NULL is fine. */
+bool service_says_settled(const struct engine_options *options, const char *annotation);
+
 enum { WEBHOOK_NOTICES = WEBHOOK_UNAVAILABLE + 1 };
 enum service_kind { SERVICE_PODS, SERVICE_NETWORKS, SERVICE_NAMESPACES, SERVICE_KINDS };
 

@@ -161,12 +161,25 @@ static enum http_kind kind_of(const struct http *http, const struct http_request
 	return http->http2 && !options->data && options->body_max <= HTTP_2_BODY_MAX ? HTTP_2 : HTTP_1;
 }
 
+static bool only_reads; /* http_only_reads() */
+
+void http_only_reads(void)
+{
+	only_reads = true;
+}
+
+static bool is_read(const char *method)
+{
+	return strcmp(method, "GET") == 0 || strcmp(method, "HEAD") == 0;
+}
+
 struct http_request *http_send(struct http *http, const struct http_request_options *options)
 {
 	struct http_request *request = mem_alloc(sizeof *request);
 	struct error err;
 
 	assert(!http->freed && options->method && options->url && options->done);
+	assert(!only_reads || is_read(options->method));
 	request->http = http;
 	request->pool = http->current[kind_of(http, options)];
 	request->pool->requests++;

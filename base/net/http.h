@@ -60,6 +60,10 @@ struct http_reply {
 
 enum call_outcome http_outcome(const struct http_reply *reply); /* for metrics */
 
+/* From now on no request of this process but GET and HEAD is sent: handing any other to http_send() is a bug (assert).  There
+ * is no way back.  For programs that promise to change nothing. */
+void http_only_reads(void);
+
 struct http_request;
 struct http_request_options {
 	const char *method; /* "GET", "PATCH", ...; all texts are copied */

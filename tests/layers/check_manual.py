@@ -61,7 +61,7 @@ def check_service(programs, folder):
     names = [line.split()[0] for line in says(programs, "ufmsyncd", "--print-config", "--daemon-sm-plugin=noop").splitlines()]
     # What --help says of each setting: its text, what is accepted, the default.
     table = settings.section("SETTINGS")
-    problems = page.lacks(["--print-config", "--help", "--version", "0", "1", "2"]) + not_there(page, flags)
+    problems = page.lacks(["--print-config", "--dry-run", "--help", "--version", "0", "1", "2", "4"]) + not_there(page, flags)
     problems += ["%s lacks %s" % (settings.name, name) for name in names if not any(line.split()[0] == name for line in table)]
     for line in says(programs, "ufmsyncd", "--print-config", "--daemon-sm-plugin=noop").splitlines():
         name, value, *origin = line.split()
