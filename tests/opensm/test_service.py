@@ -2,6 +2,7 @@
 """ufmsyncd with OpenSM in the place of UFM: the scenarios of this folder, and those of tests/e2e that say nothing of UFM.
 
 usage: tests/opensm/test_service.py --binaries build/bin [--asan --tools build/tests] [--jobs N] [--only TEXT] [--list] [--keep]
+                                    [--produced FILE]
 """
 import argparse
 import importlib
@@ -18,6 +19,7 @@ import traceback
 here = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [here, os.path.join(here, os.pardir, "e2e")]
 
+import produced  # noqa: E402
 import scenario  # noqa: E402
 import scenarios  # noqa: E402
 import service_scenarios  # noqa: E402
@@ -74,6 +76,8 @@ def run_one(name, function, kube, options):
         world.close()
     except Exception:
         problem = problem or traceback.format_exc(limit=-6)
+    if options.produced:
+        produced.add(options.produced, produced.of_folder(folder))
     problem = problem or "; ".join(leaked(world))
     print("%s %s (%.1f s)%s" % ("FAILED" if problem else "ok    ", name, time.monotonic() - begin, skipped), flush=True)
     if problem:
@@ -104,9 +108,11 @@ def main():
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--produced", help="a file to note log ids, Events and metrics in")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     options.binaries = os.path.abspath(options.binaries)
+    options.produced = options.produced and os.path.abspath(options.produced)
     OpensmWorld.asan = options.asan
     OpensmWorld.tools = os.path.abspath(options.tools or os.path.join(options.binaries, os.pardir, "tests"))
     wanted = [("opensm." + one.__name__, one) for one in service_scenarios.SCENARIOS] + list(of_the_main_suite())

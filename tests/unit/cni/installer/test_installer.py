@@ -17,6 +17,9 @@ import tempfile
 import threading
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "e2e"))
+import produced  # noqa: E402
+
 INSTALLER = ""
 TOKEN, TOKEN2 = "eyJhbGciOi.first-4711.sig", "eyJhbGciOi.second-4712.sig"
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\n%s\n-----END CERTIFICATE-----\n"
@@ -86,6 +89,8 @@ class Node(unittest.TestCase):
         self.installed, self.folder = self.path("bin/ufmsync"), self.path("conf/ufmsync.d")
 
     def tearDown(self):
+        if "UFMSYNC_PRODUCED" in os.environ:
+            produced.add(os.environ["UFMSYNC_PRODUCED"], produced.of_log("\n".join(self.logs)))
         for text in self.logs:
             self.assertNotIn("4711", text, "the token is in the log")
             self.assertNotIn("4712", text, "the token is in the log")
