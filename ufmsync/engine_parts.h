@@ -172,12 +172,16 @@ void engine_await_work(struct engine *e, size_t *budget);
 bool engine_next_changed(struct engine *e, struct engine_action *action);
 void engine_await_free(struct engine *e);
 
-/* engine_work.c: what is done in slices, and what is handed out */
+/* engine_events.c: Events that wait to be handed out */
 void engine_say(struct engine *e, const struct engine_pod *p, bool warning, const char *reason, const char *format, ...)
 	__attribute__((format(printf, 5, 6)));
 void engine_say_network(struct engine *e, const struct net *net, const char *reason, const char *text); /* a warning */
-void engine_touch(struct engine *e, int64_t now); /* a fact came in */
+bool engine_next_event(struct engine *e, struct engine_action *action);
+void engine_events_handed(struct engine *e);
 void engine_events_free(struct engine *e);
+
+/* engine_work.c: what is done in slices, and what is handed out */
+void engine_touch(struct engine *e, int64_t now); /* a fact came in */
 
 /* Costly steps weigh more than one in a slice. */
 static inline void engine_spend(size_t *budget, size_t cost)

@@ -1,5 +1,3 @@
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
@@ -12,90 +10,6 @@ void engine_touch(struct engine *e, int64_t now)
 	if (now > e->now)
 		e->now = now;
 	e->touched = true;
-}
-
-/* --- Events --- */
-
-static void event_free(struct event *event)
-{
-	if (!event)
-		return;
-	free(event->namespace);
-	free(event->name);
-	free(event->uid);
-	free(event->text);
-	free(event);
-}
-
-static struct event *event_new(struct engine *e, const char *reason, const char *text)
-{
-	struct event *event = mem_alloc(sizeof *event);
-	event->reason = reason;
-	event->text = mem_dup(text);
-	chain_append(&e->events, &event->in_events);
-	e->n_events++;
-	return event;
-}
-
-static bool may_say(const struct engine *e)
-{
-	return e->n_events < EVENTS_MAX && e->phase != PHASE_FOLLOW && !e->observing;
-}
-
-void engine_say(struct engine *e, const struct engine_pod *p, bool warning, const char *reason, const char *format, ...)
-{
-	if (!may_say(e))
-		return;
-	char text[1024];
-	va_list args;
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
-	struct event *event = event_new(e, reason, text);
-	event->warning = warning;
-	event->namespace = mem_dup(p->space->name);
-	event->name = mem_dup(p->name);
-	event->uid = mem_dup(p->text);
-}
-
-void engine_say_network(struct engine *e, const struct net *net, const char *reason, const char *text)
-{
-	if (!may_say(e))
-		return;
-	struct event *event = event_new(e, reason, text);
-	event->network = event->warning = true;
-	event->namespace = mem_dup(net->text);
-	event->name = mem_dup(net->name);
-	event->uid = mem_dup(net->def->uid);
-}
-
-static bool next_event(struct engine *e, struct engine_action *action)
-{
-	if (chain_empty(&e->events))
-		return false;
-	struct event *event = container_of(e->events.next, struct event, in_events);
-	chain_remove(&event->in_events);
-	e->n_events--;
-	e->said = event;
-	action->kind = ENGINE_EVENT;
-	action->event.network = event->network;
-	action->event.namespace = event->namespace;
-	action->event.name = event->name;
-	action->event.uid = event->uid;
-	action->event.warning = event->warning;
-	action->event.reason = event->reason;
-	action->event.text = event->text;
-	return true;
-}
-
-void engine_events_free(struct engine *e)
-{
-	event_free(e->said);
-	while (!chain_empty(&e->events)) {
-		struct event *event = container_of(e->events.next, struct event, in_events);
-		chain_remove(&event->in_events);
-		event_free(event);
-	}
 }
 
 /* --- timers and work --- */
@@ -163,8 +77,7 @@ static void work(struct engine *e)
 bool engine_next(struct engine *e, int64_t now, struct engine_action *action)
 {
 	engine_touch(e, now);
-	event_free(e->said);
-	e->said = NULL;
+	engine_events_handed(e);
 	free(e->told);
 	e->told = NULL;
 	*action = (struct engine_action){ 0 };
@@ -184,7 +97,7 @@ bool engine_next(struct engine *e, int64_t now, struct engine_action *action)
 		action->kind = ENGINE_LIST_PODS;
 		return true;
 	}
-	if (next_event(e, action))
+	if (engine_next_event(e, action))
 		return true;
 	e->touched = false;
 	return false;
