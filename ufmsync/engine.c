@@ -47,7 +47,8 @@ static void init_chains(struct engine *e)
 				      &e->lists,       &e->finished,        &e->due_partitions,
 				      &e->tombstones,  &e->foreigners,      &e->events,
 				      &e->awaited,     &e->changed,         &e->coming,
-				      &e->going };
+				      &e->going,       &e->saying,          &e->unanswered,
+				      &e->standing };
 	for (size_t i = 0; i < array_length(all); i++)
 		chain_init(all[i]);
 	struct hash *const tables[] = { &e->texts,   &e->nets_by_name, &e->spaces_by_name, &e->pods_by_uid,
@@ -93,6 +94,7 @@ struct engine *engine_new(const struct engine_options *options)
 	e->audit_wake.kind = WAKE_AUDIT;
 	engine_tally_init(&e->own_tally);
 	e->tally = options->tally ? options->tally : &e->own_tally;
+	e->tell_wake.kind = WAKE_TELL;
 	init_chains(e);
 	copy_shared(e, options->shared_namespaces);
 	return e;

@@ -121,7 +121,7 @@ void engine_attachment_block(struct engine *e, struct attachment *a, const char 
 	bool news = set_reason(e, a, reason, format, args);
 	va_end(args);
 	if (news || !a->said_reason)
-		engine_say(e, a->pod, true, reason, "%s", a->blocked_text);
+		engine_tell_news(e, a, NEWS_BLOCKED);
 	a->said_reason = true;
 }
 
@@ -143,6 +143,7 @@ void engine_attachment_unblock(struct engine *e, struct attachment *a)
 	a->blocked_text = NULL;
 	a->blocked_reason = NULL;
 	a->said_reason = false;
+	a->news &= (uint8_t)~NEWS_BLOCKED;
 }
 
 /* --- holding a GUID --- */
@@ -252,6 +253,8 @@ void engine_attachment_reserve(struct engine *e, struct attachment *a, struct gu
 		if (a->seats[i].state == SEAT_JOIN_QUEUED)
 			engine_seat_join(e, &a->seats[i]);
 	engine_attachment_settle(e, a);
+	if (!a->by_record && a->state < ATTACHMENT_MEMBER)
+		engine_tell_later(e, a->pod);
 	if (e->options.gate == ENGINE_GATE_ASSIGNED || engine_broken(BREAK_PUBLISH_EARLY))
 		engine_pod_set_work(e, a->pod, WORK_REVIEW);
 }
@@ -326,6 +329,8 @@ void engine_attachment_settle(struct engine *e, struct attachment *a)
 		engine_attachment_state(e, a, a->published ? ATTACHMENT_PUBLISHED : ATTACHMENT_MEMBER);
 		if (a->published)
 			chain_remove(&a->in_wait); /* it is through */
+		if (a->published && a->published_early)
+			engine_tell_member(e, a);
 		if (before != (enum attachment_state)a->state)
 			engine_pod_set_work(e, a->pod, WORK_REVIEW);
 	} else if (a->state != ATTACHMENT_PUBLISHED) {
@@ -385,6 +390,8 @@ void engine_attachment_left(struct engine *e, struct attachment *a)
 	a->rest_until = no_rest ? e->now : e->now + rest;
 	if (guid_pool_is_held(e->pool, a->guid))
 		guid_pool_release(e->pool, a->guid, a->rest_until, a->unsure && !no_rest, e->now);
+	if (a->pod->finished)
+		engine_tell_news(e, a, a->published ? NEWS_RELEASED : NEWS_NONE);
 	if (no_rest) {
 		engine_attachment_free(e, a);
 		return;
@@ -407,11 +414,6 @@ void engine_attachment_left(struct engine *e, struct attachment *a)
 	for (unsigned i = 0; i < a->n_seats; i++)
 		until = a->seats[i].settle_at > until ? a->seats[i].settle_at : until;
 	wake_set(&e->wakes, &a->wake, until);
-	if (a->pod->finished && a->published) {
-		char guid[GUID_TEXT_MAX];
-		engine_say(e, a->pod, false, "Released", "%s/%s: GUID %s has left its partitions", a->net->text,
-			   a->net->name, guid_format(guid, a->guid));
-	}
 }
 
 /* A write of ours that was thought lost has landed late. */

@@ -222,6 +222,7 @@ void engine_pod_reconcile(struct engine *e, struct engine_pod *p)
 			p->kept = 0;
 		}
 	}
+	engine_tell_unlisted(e, p);
 	engine_pod_tell(e, p);
 	engine_pod_set_work(e, p, WORK_REVIEW);
 }

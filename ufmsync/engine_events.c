@@ -89,6 +89,8 @@ void engine_events_handed(struct engine *e)
 void engine_events_free(struct engine *e)
 {
 	engine_events_handed(e);
+	free(e->list_trouble);
+	free(e->write_trouble);
 	while (!chain_empty(&e->events)) {
 		struct event *event = container_of(e->events.next, struct event, in_events);
 		chain_remove(&event->in_events);

@@ -261,6 +261,7 @@ static void end_of_all(struct engine *e, struct list *list)
 {
 	bool first = !e->listed;
 	e->listed = true;
+	engine_tell_trouble(&e->list_trouble, NULL);
 	e->listing_all = false;
 	e->audit_failures = 0;
 	e->last_audit = list->done_at;
@@ -417,6 +418,7 @@ static void list_failed(struct engine *e, struct list *list, const struct error 
 	} else {
 		e->listing_all = false;
 		e->tally->audits_failed++;
+		engine_tell_trouble(&e->list_trouble, err);
 		e->audit_failures += e->audit_failures < 20;
 		wake_set(&e->wakes, &e->audit_wake,
 			 e->now + engine_backoff(e, e->audit_failures, LIST_FIRST_MS, LIST_MOST_MS, 0));

@@ -180,6 +180,16 @@ bool engine_next_event(struct engine *e, struct engine_action *action);
 void engine_events_handed(struct engine *e);
 void engine_events_free(struct engine *e);
 
+/* engine_told.c: what owners of pods are told, and when */
+void engine_tell_news(struct engine *e, struct attachment *a, enum news news);
+void engine_tell_member(struct engine *e, struct attachment *a);
+void engine_tell_text(struct engine *e, const struct engine_pod *p, const char *reason, const char *what,
+		      const char *why);                            /* "what: why", at once; what may be NULL, why too */
+void engine_tell_unlisted(struct engine *e, struct engine_pod *p); /* its attachments are known now */
+void engine_tell_later(struct engine *e, struct engine_pod *p);    /* unless something comes of it soon */
+void engine_tell_work(struct engine *e, size_t *budget);
+void engine_tell_trouble(char **kept, const struct error *err); /* NULL: over */
+
 /* engine_work.c: what is done in slices, and what is handed out */
 void engine_touch(struct engine *e, int64_t now); /* a fact came in */
 

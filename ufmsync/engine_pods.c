@@ -35,6 +35,8 @@ static struct engine_pod *pod_new(struct engine *e, const struct pod *pod)
 	p->wake.kind = WAKE_POD;
 	chain_init(&p->attachments);
 	chain_init(&p->in_work);
+	chain_init(&p->in_saying);
+	chain_init(&p->in_telling);
 	chain_append(&e->pods, &p->in_pods);
 	hash_add(&e->pods_by_uid, &p->by_uid, hash_text(e->seed, pod->uid));
 	e->n_pods++;
@@ -64,6 +66,7 @@ static void pod_unlist(struct engine *e, struct engine_pod *p)
 	e->n_pods--;
 	if (!p->request)
 		chain_remove(&p->in_work);
+	chain_remove(&p->in_telling);
 	p->work = WORK_NONE;
 	wake_clear(&e->wakes, &p->wake);
 	engine_pod_unwritten(e, p, false);
@@ -75,6 +78,7 @@ void engine_pod_unref(struct engine *e, struct engine_pod *p)
 	if (!p->gone || p->request || !chain_empty(&p->attachments))
 		return;
 	chain_remove(&p->in_pods);
+	chain_remove(&p->in_saying);
 	engine_space_leave(e, p);
 	engine_node_drop(e, p->node);
 	free(p);

@@ -76,7 +76,7 @@ static void say_problem(struct engine *e, struct engine_pod *p)
 		return;
 	uint64_t hash = p->pod->problem ? hash_text(e->seed, p->pod->problem) | 1 : 0;
 	if (hash && hash != p->problem)
-		engine_say(e, p, true, "BadAnnotation", "%s", p->pod->problem);
+		engine_tell_text(e, p, "BadAnnotation", NULL, p->pod->problem);
 	p->problem = hash;
 }
 
@@ -264,17 +264,15 @@ bool engine_next_patch(struct engine *e, struct engine_action *action)
 	return false;
 }
 
-static void say_members(struct engine *e, struct engine_pod *p)
+static void tell_members(struct engine *e, struct engine_pod *p)
 {
-	char guid[GUID_TEXT_MAX], pkey[PKEY_TEXT_MAX];
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
 		if (!a->in_patch || a->said_member || !engine_is_included(e, a))
 			continue;
-		a->said_member = true;
-		engine_say(e, p, false, "Member", "%s/%s: GUID %s%s%s", a->net->text, a->net->name,
-			   guid_format(guid, a->guid), a->n_seats ? " in PKey " : ", no PKey",
-			   a->n_seats ? pkey_format(pkey, a->seats[0].partition->pkey) : "");
+		a->published_early = a->state < ATTACHMENT_MEMBER;
+		if (!a->published_early)
+			engine_tell_member(e, a);
 	}
 }
 
@@ -290,7 +288,7 @@ static bool shows_our_patch(struct engine *e, const struct engine_pod *p)
 
 static void patched(struct engine *e, struct engine_pod *p)
 {
-	say_members(e, p);
+	tell_members(e, p);
 	mark_published(e, p, true);
 	engine_pod_unwritten(e, p, false);
 	bool read = p->seen_again && !shows_our_patch(e, p);
@@ -327,8 +325,7 @@ static void refused(struct engine *e, struct engine_pod *p, const char *why)
 	p->failures += p->failures < 20;
 	p->retry_at = e->now + engine_backoff(e, p->failures, REFUSED_FIRST_MS, REFUSED_MOST_MS, p->by_uid.hash);
 	if (!p->said_refused)
-		engine_say(e, p, true, "RecordRefused", "the API server refuses the pod's annotations: %s",
-			   why ? why : "no reason given");
+		engine_tell_text(e, p, "RecordRefused", "the API server refuses the pod's annotations", why);
 	p->said_refused = true;
 }
 

@@ -37,6 +37,7 @@ enum wake_kind {
 	WAKE_ATTACHMENT,
 	WAKE_SEAT,
 	WAKE_POD,
+	WAKE_TELL,
 };
 
 /* A text that many share: namespace names, interfaces, PKeys as networks write them. */
@@ -118,6 +119,9 @@ struct seat {
 	bool confirmed; /* while resting: a list after the rest began did not show it */
 };
 
+/* What its owner is to be told; engine_told.c. */
+enum news { NEWS_NONE, NEWS_BLOCKED = 1, NEWS_ASSIGNED = 2, NEWS_MEMBER = 4, NEWS_RELEASED = 8 };
+
 enum attachment_wait { WAIT_NOT, WAIT_SPACE, WAIT_GUID, WAIT_POOL, WAIT_DECISION };
 
 struct attachment {
@@ -135,6 +139,7 @@ struct attachment {
 	int16_t index;
 	uint8_t state, source, wait, n_seats, seats_max;
 	uint8_t wish_kind; /* enum pod_wish */
+	uint8_t news;      /* enum news, several at a time */
 	bool has_guid : 1; /* reserved: it is in engine.holders */
 	bool counted_blocked : 1;
 	bool matched : 1;      /* scratch of reconciling */
@@ -146,6 +151,7 @@ struct attachment {
 	bool in_patch : 1; /* in the patch under way */
 	bool perhaps : 1;  /* in a patch whose outcome is unknown */
 	bool said_member : 1, said_reason : 1;
+	bool published_early : 1;                 /* before it was a member: UFMSYNC_GATE=assigned */
 	bool used : 1;                            /* somebody may know the GUID: it must rest */
 	bool unsure : 1;                          /* its last user may still be alive: rests long */
 	bool rested : 1;                          /* resting: its time is over, only the confirmation is missing */
@@ -161,7 +167,8 @@ struct engine_pod {
 	struct hash_node by_uid;
 	struct chain in_pods; /* engine.pods */
 	struct chain attachments;
-	struct chain in_work; /* engine.work[], or engine.requesting while a request is under way */
+	struct chain in_work;               /* engine.work[], or engine.requesting while a request is under way */
+	struct chain in_saying, in_telling; /* engine.saying; engine.unanswered or engine.standing */
 	struct wake wake;
 	struct pod *pod; /* its last state, while something is to be decided or patched; else NULL */
 	struct space *space;
@@ -176,7 +183,7 @@ struct engine_pod {
 	uint64_t sent_text, sent_content; /* of the patch under way */
 	uint64_t problem;                 /* hash of the last problem that was said */
 	int64_t since;                    /* of its record */
-	int64_t retry_at, patched_at;
+	int64_t retry_at, patched_at, tell_at;
 	uint32_t kept;                                  /* bytes of its annotations, while they are kept */
 	uint8_t work, failures, read_failures, repairs; /* failures: of its patches, in a row */
 	bool gone : 1; /* not in engine.pods_by_uid any more; kept for its attachments */
@@ -188,6 +195,8 @@ struct engine_pod {
 	bool repairing : 1; /* somebody overwrote what we published: written again after a while */
 	bool refused : 1;   /* its last patch was refused, and it did not change since */
 	bool said_refused : 1;
+	bool said_assigned : 1;
+	bool standing : 1;    /* which one of the two it is in */
 	bool stands : 1;      /* the annotation says what is decided, as far as we know */
 	bool seen_again : 1;  /* it came again while its patch was under way */
 	bool unwritten : 1;   /* counted in engine.n_unwritten */
@@ -400,7 +409,10 @@ struct engine {
 	uint64_t nodes_over; /* of them with more than a port holds */
 	uint64_t done_joins, done_leaves, done_lists, done_patches;
 
-	struct chain events;
+	struct chain events, saying, unanswered, standing;
+	struct wake tell_wake;
+	bool tell_due;
+	char *list_trouble, *write_trouble; /* why the complete list, or a write, failed last; NULL: it did not */
 	size_t n_events;
 
 	struct chain awaited, changed;

@@ -53,6 +53,9 @@ static void woken(struct engine *e, struct wake *wake)
 	case WAKE_SEAT:
 		seat_woken(e, container_of(wake, struct seat, wake));
 		break;
+	case WAKE_TELL:
+		e->tell_due = true;
+		break;
 	case WAKE_POD:
 		pod_woken(e, container_of(wake, struct engine_pod, wake));
 		break;
@@ -71,6 +74,7 @@ static void work(struct engine *e)
 	engine_start_work(e, &budget);
 	engine_decide_work(e, &budget);
 	engine_publish_work(e, &budget);
+	engine_tell_work(e, &budget);
 	e->more = !budget;
 }
 

@@ -230,8 +230,9 @@ static void seat_refused(struct engine *e, struct seat *seat, const struct error
 	}
 	seat->state = SEAT_JOIN_QUEUED;
 	wake_set(&e->wakes, &seat->wake, e->now + wait);
-	engine_attachment_block(e, a, "FabricRefused", "the fabric manager refuses to join this GUID: %.300s%s",
-				err->text,
+	char guid[GUID_TEXT_MAX], pkey[PKEY_TEXT_MAX];
+	engine_attachment_block(e, a, "FabricRefused", "the fabric manager refuses GUID %s in PKey %s: %.300s%s",
+				guid_format(guid, a->guid), pkey_format(pkey, seat->partition->pkey), err->text,
 				err->kind == ERROR_GONE && e->options.gate == ENGINE_GATE_MEMBER
 					? "; if it wants to see the port first, set UFMSYNC_GATE=assigned"
 					: "");
@@ -322,6 +323,7 @@ void engine_write_done(struct engine *e, uint64_t id, const struct error *err, i
 	struct partition *partition = write->queue->partition;
 	bool alone = write->n == 1;
 	e->seq++;
+	engine_tell_trouble(&e->write_trouble, outcome == OUTCOME_UNKNOWN || outcome == OUTCOME_AUTH ? err : NULL);
 	if (outcome == OUTCOME_ACCEPTED) {
 		write->queue->failures = 0;
 		e->auth_failures = 0;

@@ -11,7 +11,7 @@ import sys
 
 # A log id stands in the sources as "UPPER_CASE" right behind a level; a reason as the text of an Event.
 LOG_ID = re.compile(r'(?:log_say|log_limited)\((?:[^"]*?)"([A-Z][A-Z_]+)"|(?:\?|:|= \{|\] =)\s*"([A-Z]+(?:_[A-Z]+)+)"')
-REASON = re.compile(r'"((?:Bad|GUID|PKey|Pool|Network|Fabric|Record|Member|Released|Ungated)[A-Za-z]*)"')
+REASON = re.compile(r'"((?:Assigned|Bad|GUID|PKey|Pool|Network|Fabric|Record|Member|Released|Ungated)[A-Za-z]*)"')
 METRIC = re.compile(r'"((?:ufmsync|process)_[a-z0-9_]+)(?=[ {"])')
 FINDING = re.compile(r'OPENSM_(?:FINE|WARNING|FAILURE),\s*"(OPENSM_[A-Z_]+)"')
 CNI_CODE = re.compile(r'^\tCNI_[A-Z_]+ = (\d+),', re.M)

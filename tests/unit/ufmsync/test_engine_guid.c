@@ -57,7 +57,9 @@ static void test_a_held_guid_is_refused_until_it_is_free(void **state)
 	world->mute = "";
 	world_pod(world, "a/q", WISH(ONE));
 	world_run(world);
-	world_expect(world, "EVENT a/q GUIDTaken: GUID " ONE " belongs to another attachment\n");
+	world_expect(world,
+		     "EVENT a/q GUIDTaken: GUID " ONE " belongs to another attachment; wait until it is free, or "
+		     "ask for another or none in the pod's annotation\n");
 	world_pod_delete(world, "a/p", WORLD_ENDED);
 	world_pass(world, 59000);
 	assert_int_equal(world_guid(world, "a/q", 0), 0);

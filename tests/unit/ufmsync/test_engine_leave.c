@@ -65,8 +65,10 @@ static void test_a_finished_pod_leaves(void **state)
 	world->mute = "LIST LIST_PODS";
 	world_pod_phase(world, "a/p", "Succeeded");
 	world_run(world);
-	world_expect(world, "LEAVE 0x5 n=1\n"
-			    "EVENT a/p Released: a/ib: GUID 02:00:00:00:00:00:00:10 has left its partitions\n");
+	world_expect(world,
+		     "LEAVE 0x5 n=1\n"
+		     "EVENT a/p Released: the pod has finished, and its GUID has left its partitions; a/ib: GUID "
+		     "02:00:00:00:00:00:00:10 in PKey 0x0005\n");
 	world_free(world);
 }
 

@@ -1,0 +1,281 @@
+#undef NDEBUG
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/ufmsync/engine_world.h"
+
+#define ONE  "02:00:00:00:00:00:00:10"
+#define TWO  "02:00:00:00:00:00:00:11"
+#define MUTE "LIST JOIN LEAVE PATCH LIST_PODS READ"
+#define HOUR (60 * 60 * 1000)
+#define GOES_ON                                                                                                        \
+	"; the pod goes on by itself; an administrator looks at the service's log (FABRIC_...) and kubectl ufmsync "   \
+	"status\n"
+#define WAITS "EVENT a/p Assigned: reserved, and waiting for the fabric manager to list it as a member; "
+
+static struct world *started(void)
+{
+	struct world *world = world_new();
+	world_engine(world);
+	world_start(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_network(world, "a/six", IB("0x6"));
+	world_network(world, "a/bad", IB("5x"));
+	world_run(world);
+	world_forget(world);
+	world->mute = MUTE;
+	return world;
+}
+
+static void test_all_interfaces_of_a_pod_share_an_event(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world_pod(world, "a/p", "ib,six");
+	world_run(world);
+	world_expect(world,
+		     "EVENT a/p Member: a/ib: GUID " ONE " in PKey 0x0005; a/six: GUID " TWO " in PKey 0x0006\n");
+	world_pod_phase(world, "a/p", "Succeeded");
+	world_pass(world, 1000);
+	world_expect(world,
+		     "EVENT a/p Released: the pod has finished, and its GUID has left its partitions; a/ib: GUID " ONE
+		     " in PKey 0x0005; a/six: GUID " TWO " in PKey 0x0006\n");
+	world_free(world);
+}
+
+static void test_each_reason_is_told_once_for_all_whom_it_concerns(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world_pod(world, "a/p", "bad,gone,bad,lost");
+	world_run(world);
+	world_expect(world,
+		     "EVENT a/p BadPKey: network a/bad: pkey 5x is not one of 0x1-0x7ffe; correct pkey in the "
+		     "network definition (a PKey of this cluster, 0x1 to 0x7ffe, or decimal); the pod goes on by "
+		     "itself\n"
+		     "EVENT a/p NetworkNotFound: network a/gone does not exist; network a/lost does not exist; "
+		     "create it, or correct the pod's annotation; the pod goes on by itself\n");
+	world_free(world);
+}
+
+static void test_what_finds_no_room_in_a_note_is_counted(void **state)
+{
+	char networks[4096] = "";
+	size_t len = 0;
+
+	(void)state;
+	struct world *world = started();
+	for (int i = 0; i < 30; i++)
+		len += (size_t)snprintf(networks + len, sizeof networks - len, "%sa-network-of-a-rather-long-name-%02d",
+					i ? "," : "", i);
+	world_pod(world, "a/p", networks);
+	world_run(world);
+	assert_true(world_said(world, "a-network-of-a-rather-long-name-00 does not exist; "));
+	assert_true(world_said(world, "-12 does not exist; and 17 more; create it, or correct the pod's annotation"));
+	assert_null(strstr(strstr(world->log, "EVENT") + 1, "EVENT"));
+	world_free(world);
+}
+
+static void test_a_pod_that_waits_is_told_what_was_reserved_for_it(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world->hold_writes = true;
+	world_pod(world, "a/p", "ib,six");
+	world_pass(world, 4999);
+	world_expect(world, "");
+	world_pass(world, 1);
+	world_expect(world, WAITS "a/ib: GUID " ONE " in PKey 0x0005; a/six: GUID " TWO
+				  " in PKey 0x0006; nothing needs to be done\n");
+	world_pass(world, 60000);
+	world_expect(world, "");
+	world->hold_writes = false;
+	world_write_answer(world, ERROR_NONE, true);
+	world_pass(world, 1000);
+	world_expect(world,
+		     "EVENT a/p Member: a/ib: GUID " ONE " in PKey 0x0005; a/six: GUID " TWO " in PKey 0x0006\n");
+	world_pass(world, 2 * HOUR);
+	world_expect(world, "");
+	world_free(world);
+}
+
+static void test_who_still_waits_is_told_again_before_the_hour_is_over(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world_pod(world, "a/p", "bad");
+	world_run(world);
+	assert_true(world_said(world, "EVENT a/p BadPKey"));
+	world_forget(world);
+	world_pass(world, HOUR / 2 - 1);
+	world_expect(world, "");
+	world_pass(world, 1);
+	assert_true(world_said(world, "EVENT a/p BadPKey"));
+	world_forget(world);
+	world_pass(world, HOUR / 2);
+	assert_true(world_said(world, "EVENT a/p BadPKey"));
+	world_network(world, "a/bad", IB("0x7"));
+	world_pass(world, 1000);
+	assert_true(world_said(world, "EVENT a/p Member"));
+	world_forget(world);
+	world_pass(world, 3 * HOUR);
+	world_expect(world, "");
+	world_free(world);
+}
+
+/* Those behind the failing write are told as well as those in it, and nobody is told at each try. */
+static void test_who_waits_while_the_fabric_manager_is_away_is_told_so_and_not_often(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world_pod(world, "a/q", "ib");
+	world_run(world);
+	world_forget(world);
+	world->write_error = ERROR_RETRY;
+	world_pod(world, "a/p", "six");
+	world_pass(world, 20 * 60000);
+	char *first = strstr(world->log, "EVENT a/p FabricUnavailable: the fabric manager cannot be written to: ");
+	assert_non_null(first);
+	assert_non_null(strstr(first, GOES_ON));
+	assert_null(strstr(world->log, "Assigned"));
+	assert_null(strstr(first + 1, "EVENT"));
+	assert_null(strstr(world->log, "a/q")); /* it has what it needs */
+	world_free(world);
+}
+
+static void fail_lists(struct world *world, int64_t ms)
+{
+	for (int64_t end = world->now + ms; world->now < end; world_pass(world, 500)) {
+		while (world->n_lists) {
+			struct error err = { 0 };
+			error_set(&err, ERROR_RETRY, "no answer");
+			struct world_list list = world->lists[0];
+			free(list.members);
+			memmove(world->lists, world->lists + 1, --world->n_lists * sizeof list);
+			engine_list_done(world->engine, list.id, &err, world->now);
+		}
+	}
+}
+
+static void test_who_waits_for_the_first_list_is_told_so(void **state)
+{
+	(void)state;
+	struct world *world = world_new();
+	world->mute = MUTE;
+	world->hold_lists = true;
+	world_engine(world);
+	world_pod(world, "a/p", "ib");
+	world_tell(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_lead(world, true);
+	fail_lists(world, 4000);
+	world_expect(world, "");
+	fail_lists(world, 60000);
+	world_expect(world,
+		     "EVENT a/p FabricUnavailable: no GUID is given before the fabric manager's members are read: no "
+		     "answer" GOES_ON);
+	world->hold_lists = false;
+	while (world->n_lists)
+		world_list_answer(world);
+	world_pass(world, 60000);
+	world_expect(world, "EVENT a/p Member: a/ib: GUID " ONE " in PKey 0x0005\n");
+	world_free(world);
+}
+
+static void test_a_restart_says_nothing_of_those_who_have_what_they_need(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world_pod(world, "a/p", "ib");
+	world_run(world);
+	world_forget(world);
+	world->hold_lists = true;
+	world_engine(world);
+	world_tell(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_lead(world, true);
+	fail_lists(world, 60000);
+	world_expect(world, "");
+	world->hold_lists = false;
+	while (world->n_lists)
+		world_list_answer(world);
+	world_pass(world, 2 * HOUR);
+	world_expect(world, "");
+	world_free(world);
+}
+
+static void test_nobody_is_called_a_member_who_is_none(void **state)
+{
+	(void)state;
+	struct world *world = world_new();
+	world->options.gate = ENGINE_GATE_ASSIGNED;
+	world_start(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_run(world);
+	world->mute = MUTE;
+	world_forget(world);
+	world->hold_writes = true;
+	world_pod(world, "a/p", "ib");
+	world_pass(world, 4999);
+	world_expect(world, ""); /* though its annotation is written */
+	world_pass(world, 1);
+	world_expect(world, WAITS "a/ib: GUID " ONE " in PKey 0x0005; nothing needs to be done\n");
+	world->hold_writes = false;
+	world_write_answer(world, ERROR_NONE, true);
+	world_pass(world, 1000);
+	world_expect(world, "EVENT a/p Member: a/ib: GUID " ONE " in PKey 0x0005\n");
+	world_free(world);
+}
+
+static void test_a_pod_that_went_is_not_spoken_to(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world->hold_writes = true;
+	world_pod(world, "a/p", "ib,bad");
+	world_run(world);
+	world_forget(world);
+	world_pod_delete(world, "a/p", WORLD_ENDED);
+	world_pass(world, HOUR);
+	world_expect(world, "");
+	world_free(world);
+}
+
+static void test_a_follower_says_nothing(void **state)
+{
+	(void)state;
+	struct world *world = world_new();
+	world->mute = MUTE;
+	world_engine(world);
+	world_pod(world, "a/p", "bad,gone");
+	world_tell(world);
+	world_network(world, "a/bad", IB("5x"));
+	world_pass(world, HOUR);
+	world_expect(world, "");
+	world_free(world);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_all_interfaces_of_a_pod_share_an_event),
+		cmocka_unit_test(test_each_reason_is_told_once_for_all_whom_it_concerns),
+		cmocka_unit_test(test_what_finds_no_room_in_a_note_is_counted),
+		cmocka_unit_test(test_a_pod_that_waits_is_told_what_was_reserved_for_it),
+		cmocka_unit_test(test_who_still_waits_is_told_again_before_the_hour_is_over),
+		cmocka_unit_test(test_who_waits_while_the_fabric_manager_is_away_is_told_so_and_not_often),
+		cmocka_unit_test(test_who_waits_for_the_first_list_is_told_so),
+		cmocka_unit_test(test_a_restart_says_nothing_of_those_who_have_what_they_need),
+		cmocka_unit_test(test_nobody_is_called_a_member_who_is_none),
+		cmocka_unit_test(test_a_pod_that_went_is_not_spoken_to),
+		cmocka_unit_test(test_a_follower_says_nothing),
+	};
+	return cmocka_run_group_tests_name("engine_told", tests, NULL, NULL);
+}
