@@ -20,7 +20,7 @@ struct process_stats {
 	int64_t started_wall_ms;
 	uint64_t open_files; /* as last counted */
 	uint64_t counted;    /* by the job under way */
-	bool counting, freed;
+	bool counting, freed, slow;
 };
 
 /* --- open files --- */
@@ -66,7 +66,7 @@ static void counted(void *aux)
 
 static uint64_t open_files(struct process_stats *stats)
 {
-	int64_t told = open_files_told();
+	int64_t told = stats->slow ? -1 : open_files_told();
 
 	if (told >= 0)
 		return (uint64_t)told;
@@ -134,6 +134,12 @@ void process_stats_read(struct process_stats *stats, struct process_figures *fig
 	read_memory(figures);
 	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
 		figures->open_files_max = limit.rlim_cur;
+}
+
+void process_stats_count_slowly(struct process_stats *stats)
+{
+	stats->slow = true;
+	stats->open_files = count_open_files();
 }
 
 struct process_stats *process_stats_new(struct loop *loop)
