@@ -46,6 +46,7 @@ struct operation {
 	struct pkey only;
 	struct pkey_list_sink sink;
 	struct ufm_list *list;
+	bool unreadable; /* what came is no list */
 };
 
 TAILQ_HEAD(operations, operation);
@@ -130,7 +131,8 @@ static int on_list_bytes(void *aux, const char *bytes, size_t n, struct error *e
 {
 	struct operation *operation = aux;
 
-	return ufm_list_feed(operation->list, bytes, n, err);
+	operation->unreadable = ufm_list_feed(operation->list, bytes, n, err) < 0;
+	return operation->unreadable ? -1 : 0;
 }
 
 static void send_call(struct operation *operation, const struct ufm_call *call)
@@ -332,6 +334,7 @@ static void unanswered(struct operation *operation, const struct error *why)
 	finish_failed(operation, &err);
 }
 
+/* For those who count and time requests. */
 static void measure(const struct operation *operation, const struct http_reply *reply, const struct ufm_answer *answer)
 {
 	static const enum pkey_operation names[] = {
@@ -341,8 +344,11 @@ static void measure(const struct operation *operation, const struct http_reply *
 				   : operation->kind == LIST && operation->all ? PKEY_LIST_ALL
 									       : names[operation->kind];
 
-	pkey_backend_ended(&operation->ufm->backend, name, reply->error ? http_outcome(reply) : ufm_outcome(answer),
-			   loop_now_ms() - operation->sent_ms);
+	enum call_outcome outcome = operation->unreadable ? CALL_UNREADABLE
+				    : reply->error        ? http_outcome(reply)
+							  : ufm_outcome(answer);
+
+	pkey_backend_ended(&operation->ufm->backend, name, outcome, loop_now_ms() - operation->sent_ms);
 }
 
 static void on_answer(void *aux, const struct http_reply *reply)

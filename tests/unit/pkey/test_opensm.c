@@ -490,6 +490,36 @@ static void test_who_only_looks_leaves_everything_as_it_is(void **state)
 	free(text);
 }
 
+static char measured[256];
+static void on_ended(void *aux, enum pkey_operation operation, enum call_outcome outcome, int64_t ms)
+{
+	size_t n = strlen(measured);
+
+	(void)aux;
+	assert_true(ms >= 0);
+	snprintf(measured + n, sizeof measured - n, "%s:%s ", pkey_operation_name(operation),
+		 call_outcome_name(outcome));
+}
+
+static void test_each_job_is_measured_and_what_went_into_one_file_is_one(void **state)
+{
+	const struct pkey five = { 5 };
+
+	(void)state;
+	backend->observer.ended = on_ended;
+	list(NULL);
+	all_answer(0);
+	join(0x5, 1);
+	all_answer(0);
+	leave(0x5, 1);
+	list(&five);
+	all_answer(0);
+	put("broken", "", 0600);
+	join(0x5, 1);
+	all_answer(1);
+	assert_string_equal(measured, "list_all:ok join:ok leave:ok list:ok join:unavailable ");
+}
+
 static void test_a_file_that_cannot_be_used_is_said_at_the_start(void **state)
 {
 	struct opensm_options options = { .file = "/nonexistent/partitions.conf", .reload = "process" };
@@ -523,6 +553,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_long_list_comes_in_slices, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_freed_in_the_middle_of_a_list, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_who_only_looks_leaves_everything_as_it_is, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_each_job_is_measured_and_what_went_into_one_file_is_one, fresh,
+						gone),
 		cmocka_unit_test_setup_teardown(test_a_file_that_cannot_be_used_is_said_at_the_start, fresh, gone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

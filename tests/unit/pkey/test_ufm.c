@@ -385,6 +385,73 @@ static void test_the_next_write_may_be_asked_for_from_the_callback_of_the_last(v
 	assert_asked(DELETE_ASKED JOIN_ASKED);
 }
 
+/* --- What is measured -------------------------------------------------------------------------------------------- */
+
+static struct buf measured;
+static void on_ended(void *aux, enum pkey_operation operation, enum call_outcome outcome, int64_t ms)
+{
+	(void)aux;
+	assert_true(ms >= 0 && ms < 60000);
+	buf_printf(&measured, "%s:%s ", pkey_operation_name(operation), call_outcome_name(outcome));
+}
+
+static void assert_measured(const char *words)
+{
+	assert_string_equal(measured.data, words);
+	buf_clear(&measured);
+}
+
+static void test_every_request_is_measured_by_what_it_was_for_and_how_it_ended(void **state)
+{
+	(void)state;
+	buf_init(&measured, 4096);
+	connect_ufm();
+	ufm->observer.ended = on_ended;
+	will_answer(200, "{}");
+	assert_join("none;");
+	assert_measured("join:ok ");
+	will_answer(403, "role");
+	will_answer(200, "{}");
+	assert_leave("none;");
+	assert_measured("leave:forbidden leave:ok ");
+	will_answer(404, "no such pkey");
+	will_answer(200, VERSION);
+	assert_list(&five, "none;");
+	assert_measured("list:not_found probe:ok ");
+	will_answer(401, "no");
+	assert_list(NULL, "auth;");
+	assert_measured("list_all:unauthorized ");
+	will_answer(200, PAGE);
+	assert_list(NULL, "retry;");
+	assert_measured("list_all:unreadable ");
+	will_answer(200, PAGE);
+	assert_join("retry;");
+	assert_measured("join:unreadable ");
+	will_answer(429, "");
+	assert_join("retry;");
+	will_answer(503, "");
+	assert_probe("retry;");
+	assert_measured("join:throttled probe:unavailable ");
+	httpd_free(httpd);
+	httpd = NULL;
+	assert_join("retry;");
+	assert_measured("join:unavailable ");
+	buf_free(&measured);
+}
+
+static void test_a_request_without_an_answer_in_time_is_a_timeout(void **state)
+{
+	(void)state;
+	buf_init(&measured, 4096);
+	options.timeout_ms = 50;
+	connect_ufm();
+	ufm->observer.ended = on_ended;
+	will_answer(WAIT, "");
+	assert_join("retry;");
+	assert_measured("join:timeout ");
+	buf_free(&measured);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
@@ -405,6 +472,8 @@ int main(void)
 		TEST(test_nothing_is_called_back_after_free),
 		TEST(test_the_backend_may_be_freed_from_its_own_callback),
 		TEST(test_the_next_write_may_be_asked_for_from_the_callback_of_the_last),
+		TEST(test_every_request_is_measured_by_what_it_was_for_and_how_it_ended),
+		TEST(test_a_request_without_an_answer_in_time_is_a_timeout),
 	};
 #undef TEST
 	return cmocka_run_group_tests_name("ufm", tests, NULL, NULL);

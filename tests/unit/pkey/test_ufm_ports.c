@@ -49,6 +49,27 @@ static void test_virtual_ports_are_told_as_ufm_has_them(void **state)
 	assert_ports("none;");
 }
 
+static int measured;
+static void on_ended(void *aux, enum pkey_operation operation, enum call_outcome outcome, int64_t ms)
+{
+	(void)aux;
+	assert_int_equal(operation, PKEY_LIST_PORTS);
+	assert_int_equal(outcome, measured++ == 0 ? CALL_OK : CALL_FORBIDDEN);
+	assert_true(ms >= 0);
+}
+
+static void test_the_request_is_measured(void **state)
+{
+	(void)state;
+	connect_ufm();
+	ufm->observer.ended = on_ended;
+	will_answer(200, "[]");
+	assert_ports("none;");
+	will_answer(403, "no");
+	assert_ports("auth;");
+	assert_int_equal(measured, 2);
+}
+
 static void test_what_ufm_knows_from_a_pkey_alone_is_no_port(void **state)
 {
 	(void)state;
@@ -137,6 +158,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fresh, gone)
 	static const struct CMUnitTest tests[] = {
 		TEST(test_virtual_ports_are_told_as_ufm_has_them),
+		TEST(test_the_request_is_measured),
 		TEST(test_what_ufm_knows_from_a_pkey_alone_is_no_port),
 		TEST(test_what_a_port_is_called_is_cut_and_cannot_steer_a_terminal),
 		TEST(test_what_is_no_whole_list_of_ports_is_an_error),

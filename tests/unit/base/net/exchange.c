@@ -93,6 +93,7 @@ static void on_done(void *aux, const struct http_reply *reply)
 	exchange->status = reply->status;
 	exchange->sent = reply->sent;
 	exchange->failed = reply->error;
+	exchange->outcome = http_outcome(reply);
 	if (reply->error)
 		exchange->error = *reply->error;
 	exchange->retry_after_ms = reply->retry_after_ms;

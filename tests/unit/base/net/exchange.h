@@ -12,6 +12,7 @@ struct exchange {
 	int done;
 	int status;
 	bool sent, failed;
+	enum call_outcome outcome;
 	struct error error;
 	int64_t retry_after_ms;
 	char content_type[100], location[100];

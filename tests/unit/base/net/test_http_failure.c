@@ -30,6 +30,7 @@ static void test_a_refused_connection_was_certainly_not_sent(void **state)
 	exchange_get(&x, exchange_server.url, "/secret-path");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "Connection refused");
+	assert_int_equal(x.outcome, CALL_UNAVAILABLE);
 	assert_null(strstr(x.error.text, "secret"));
 	assert_false(x.sent);
 	assert_int_equal(x.status, 0);
@@ -187,6 +188,7 @@ static void test_a_hanging_server_fails_at_the_deadline(void **state)
 	exchange_send(&x, &(struct http_request_options){ .url = exchange_server.url, .timeout_ms = 50 });
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "within 50 ms");
+	assert_int_equal(x.outcome, CALL_TIMEOUT);
 	exchange_free(&x);
 }
 
@@ -206,6 +208,7 @@ static void test_a_body_that_stalls_fails_at_the_idle_limit(void **state)
 	exchange_send(&x, &(struct http_request_options){ .url = exchange_server.url, .idle_timeout_ms = 50 });
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_RETRY, "nothing heard for 50 ms");
+	assert_int_equal(x.outcome, CALL_TIMEOUT);
 	exchange_free(&x);
 }
 
@@ -228,6 +231,7 @@ static void test_a_slow_answer_that_goes_on_is_not_idle(void **state)
 	exchange_send(&x, &(struct http_request_options){ .url = exchange_server.url, .idle_timeout_ms = 600 });
 	exchange_wait();
 	exchange_assert_answered(&x, 200, "xxxxxxxxxxxxxxxxxxxx");
+	assert_int_equal(x.outcome, CALL_OK);
 	exchange_free(&x);
 }
 

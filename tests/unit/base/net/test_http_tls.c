@@ -54,6 +54,7 @@ static void get_refused(const char *host, const char *words)
 	exchange_get(&x, base, "/");
 	exchange_wait();
 	exchange_assert_failed(&x, ERROR_AUTH, words);
+	assert_int_equal(x.outcome, CALL_UNTRUSTED);
 	assert_false(x.sent);
 	assert_non_null(strstr(x.error.text, host));
 	assert_int_equal(exchange_server.seen->requests, 0);

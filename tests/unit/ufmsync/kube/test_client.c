@@ -302,6 +302,53 @@ static void test_escaping_fits_or_is_refused(void **state)
 
 #define promise(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static char measured[256];
+static void on_ended(void *aux, enum kube_operation operation, enum call_outcome outcome, int64_t ms)
+{
+	size_t n = strlen(measured);
+
+	assert_ptr_equal(aux, measured);
+	assert_true(ms >= 0 && ms < 60000);
+	snprintf(measured + n, sizeof measured - n, "%s:%s ", kube_operation_name(operation),
+		 call_outcome_name(outcome));
+}
+
+static void serve_in_turn(struct httpd_request *request, unsigned n)
+{
+	static const int statuses[] = { 200, 403, 404, 409, 429, 503 };
+
+	api_json(request, statuses[n], "{}");
+}
+
+static void test_each_request_is_measured_by_what_it_was_for_and_how_it_ended(void **state)
+{
+	static const enum kube_operation operations[] = { KUBE_PATCH_POD,   KUBE_GET_POD, KUBE_READ_LEASE,
+							  KUBE_WRITE_LEASE, KUBE_REVIEW,  KUBE_OTHER };
+
+	(void)state;
+	measured[0] = '\0';
+	kube_observe(api_kube, &(struct kube_observer){ on_ended, measured });
+	api_serve(serve_in_turn);
+	for (size_t i = 0; i < array_length(operations); i++) {
+		wanted = answers + 1;
+		kube_send(api_kube,
+			  &(struct kube_request_options){
+				  .operation = operations[i], .method = "GET", .path = "/x", .done = on_done });
+		api_until(has_answers);
+	}
+	assert_string_equal(measured, "patch_pod:ok get_pod:forbidden read_lease:not_found write_lease:conflict "
+				      "review:throttled ");
+}
+
+static void test_every_operation_has_a_word_of_its_own(void **state)
+{
+	(void)state;
+	for (int i = 0; i < KUBE_OPERATIONS; i++)
+		for (int k = 0; k < i; k++)
+			assert_string_not_equal(kube_operation_name((enum kube_operation)i),
+						kube_operation_name((enum kube_operation)k));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -311,6 +358,8 @@ int main(void)
 		promise(test_what_failed_is_told_by_kind),
 		promise(test_no_answer_is_worth_another_try),
 		promise(test_requests_may_be_cancelled_and_the_client_freed_with_some_under_way),
+		promise(test_each_request_is_measured_by_what_it_was_for_and_how_it_ended),
+		cmocka_unit_test(test_every_operation_has_a_word_of_its_own),
 		cmocka_unit_test(test_the_ways_in_which_a_patch_ends),
 		cmocka_unit_test(test_escaping_fits_or_is_refused),
 	};

@@ -237,6 +237,46 @@ static void test_410_as_an_event_lists_anew_without_trouble(void **state)
 	assert_string_equal(api_requests[3].version, "30");
 }
 
+static struct kube_watch_counts counted(void)
+{
+	struct kube_watch_counts counts;
+
+	kube_watch_count(watch, &counts);
+	return counts;
+}
+
+static bool is_connected(void)
+{
+	return counted().connected;
+}
+
+static bool is_disconnected(void)
+{
+	return !counted().connected;
+}
+
+static void test_what_came_of_a_watch_is_counted(void **state)
+{
+	(void)state;
+	api_serve(serve_expired_event);
+	start_with(NULL, 0);
+	assert_false(is_connected());
+	api_until_requests(4);
+	api_until(is_connected);
+	struct kube_watch_counts counts = counted();
+	assert_int_equal(counts.lists, 2);
+	assert_int_equal(counts.expired, 1);
+	assert_int_equal(counts.ends[CALL_NOT_FOUND], 1);
+	assert_int_equal(counts.ends[CALL_OK], 0);
+	end_stream(held, EVENT("ADDED", POD("c", "31")));
+	api_until(is_disconnected);
+	api_until_requests(5);
+	api_until(is_connected);
+	counts = counted();
+	assert_int_equal(counts.lists, 2);
+	assert_int_equal(counts.ends[CALL_OK], 1);
+}
+
 static void serve_expired_answer(struct httpd_request *request, unsigned n)
 {
 	if (n == 0 || n == 2)
@@ -719,6 +759,7 @@ int main(void)
 		promise(test_a_watch_that_ends_goes_on_from_the_last_event_or_bookmark),
 		promise(test_a_watch_that_never_heard_a_thing_is_followed_by_a_list),
 		promise(test_410_as_an_event_lists_anew_without_trouble),
+		promise(test_what_came_of_a_watch_is_counted),
 		promise(test_410_as_an_answer_lists_anew),
 		promise(test_410_between_two_pages_begins_the_list_again),
 		promise(test_410_after_an_outage_is_no_further_trouble),
