@@ -101,6 +101,19 @@ def a_new_ca_reaches_the_nodes_a_day_before_its_certificate(world):
     expect(old.read("ca.crt") in setup.text(CA, "ca.crt"), "the old CA stays for another day")
 
 
+@scenario("mock")
+def a_former_ca_is_withdrawn_from_the_nodes(world):
+    setup = Setup(world)
+    former, old = Old(setup, ca_age=2500, server_age=300), Old(setup, ca_age=300, server_age=10)
+    old.put()
+    site = Foreign(setup)
+    setup.put(CA, ca__crt=former.read("ca.crt") + site.ca + old.read("ca.crt"))
+    expect("withdraw" in setup.run("--check", code=4), "it is due")
+    setup.run()
+    expect_equal(setup.text(CA, "ca.crt"), site.ca + old.read("ca.crt"), "what the site added stays")
+    setup.verify()
+
+
 @scenario()
 def several_at_once_make_one_of_each(world):
     for i in range(4):
