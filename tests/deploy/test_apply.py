@@ -20,8 +20,10 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 sys.path[:0] = [os.path.join(ROOT, "tests/deploy"), os.path.join(ROOT, "tests/e2e")]
 
 import kubelet  # noqa: E402
+import page  # noqa: E402
 import manifests  # noqa: E402
 import objects  # noqa: E402
+from ib_kubernetes import IbKubernetes  # noqa: E402
 from servers import MockUfm, RealKube, eventually  # noqa: E402
 from world import World  # noqa: E402
 
@@ -352,6 +354,117 @@ data:
                            RANGE_END="02:00:00:00:0B:00:FF:FF")
         self.run_service()
         self.assertTrue(self.attached().startswith("020000000b00"))
+
+    # --- from ib-kubernetes and back, by the page ---
+
+    IB_KUBERNETES = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "ib-kubernetes"}, "spec": {
+        "replicas": 2, "selector": {"matchLabels": {"app": "ib-kubernetes"}}, "template": {
+            "metadata": {"labels": {"app": "ib-kubernetes"}},
+            "spec": {"hostNetwork": True, "containers": [{"name": "ib-kubernetes", "image": "example.invalid/ib-kubernetes:1"}]}}}}
+
+    def replicas(self, name):
+        return deployment(name)["spec"]["replicas"]
+
+    def follow(self, step):
+        """The commands of a step, as written; what only a kubelet, a controller or the tool answers is left to the caller."""
+        for words in page.commands("From ib-kubernetes", step):
+            if words[:2] == ["kubectl", "apply"] and words[-1] == "deploy/ufm":
+                words[-1] = "deploy/old-kubernetes/ufm"  # for this API server
+            if words[0] == "kubectl" and not set(words) & {"logs", "rollout", "exec", "ufmsync"}:
+                words[-1] = os.path.join(ROOT, words[-1]) if words[-2] == "-k" else words[-1]
+                yield words
+                kubectl(*words[1:])
+
+    def dry_run(self):
+        """The Job's pod, to its end: (exit code, what its log shows)."""
+        job = kube.client.call("GET", "/apis/batch/v1/namespaces/kube-system/jobs/ufmsync-dry-run")
+        pod = kubelet.Pod(kube, job, os.path.join(self.world.folder, "pods")).start(self.root)
+        code = pod.process.child.wait(60)
+        kube.client.raw("DELETE", "%skube-system/pods/%s?gracePeriodSeconds=0" % (kubelet.CORE, pod.metadata["name"]))
+        return code, pod.process.output()
+
+    def records(self, *names):
+        return all("ufmsync.io/record" in self.world.get_pod(name)["metadata"]["annotations"] for name in names)
+
+    def test_going_over_from_ib_kubernetes_and_back_by_the_page(self):
+        ufm, world = self.start_ufm(), self.world
+        self.create_secret()
+        self.create_config(DAEMON_SM_PLUGIN="ufm", DAEMON_PERIODIC_UPDATE="5", GUID_POOL_RANGE_START="02:00:00:00:0C:00:00:00",
+                           GUID_POOL_RANGE_END="02:00:00:00:0C:00:FF:FF", UFMSYNC_ORPHAN_GRACE="1s", UFMSYNC_AUDIT_INTERVAL="1s")
+        kube.client.call("POST", "/apis/apps/v1/namespaces/kube-system/deployments", self.IB_KUBERNETES)
+        ib_kubernetes = IbKubernetes(world, "020000000c000000")
+        world.nad("ib", objects.ib_config("0x5"))
+        guids = {}
+        for name in ("a", "b", "leaked"):
+            world.pod(name, "ib")
+            guids[name], = ib_kubernetes.add(name)
+            world.run_pod(name)
+        world.delete_pod("leaked")
+        theirs = world.client.call("POST", kubelet.CORE + "kube-system/pods", {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "ib-kubernetes-0"},
+            "spec": dict(self.IB_KUBERNETES["spec"]["template"]["spec"], nodeName="node1")})["metadata"]["name"]
+
+        for words in self.follow(1):
+            if "delete" in words:
+                code, log = self.dry_run()
+        self.assertEqual(code, 4, log)
+        for said in ("2: 2 kept as they are", "2 pods; 2 of them only get their record", "Orphans     1, 0 of them carried",
+                     "ib-kubernetes runs (pod kube-system/ib-kubernetes-0)", guids["leaked"][-2:] + "  0x0005"):
+            self.assertIn(said, log)
+        self.assertFalse(self.records("a") or self.records("b"))
+        seen = len(ufm.writes())
+
+        list(self.follow(2))
+        self.assertEqual(self.replicas("ib-kubernetes"), 0)
+        world.client.raw("DELETE", "%skube-system/pods/%s?gracePeriodSeconds=0" % (kubelet.CORE, theirs))
+        world.pod("waits", "ib")
+
+        list(self.follow(3))
+        self.assertEqual(self.replicas("ufmsync"), 2)
+        pod = self.run_service()
+        eventually("the running pods are recorded", lambda: self.records("a", "b"), 30)
+        guids["waits"] = world.guid("waits")
+        eventually("the brake holds", lambda: self.said(pod, "ORPHANS_BRAKE"), 30)
+        self.assertIn((5, guids["leaked"]), world.members())
+
+        list(self.follow(4))
+        world.gone_from_ufm(guids.pop("leaked"), 30)
+        self.assertTrue(self.said(pod, "ORPHANS_CONFIRMED"))
+
+        list(self.follow(5))
+        self.pods.remove(pod)
+        pod.stop()
+        members, pod = world.members(), self.run_service()
+        self.assertEqual({guid for _, guid in members}, set(guids.values()))
+        eventually("it leads", lambda: self.said(pod, "READY"), 30)
+        kubectl("apply", "-k", folder_of("dry-run"))
+        code, log = self.dry_run()
+        kubectl("delete", "-k", folder_of("dry-run"))
+        self.assertEqual(code, 0, log)
+        for write in ufm.writes()[seen:]:
+            self.assertFalse(any(guids[name] in write["path"] + write.get("body", "") for name in ("a", "b")), write)
+
+        list(self.follow("Going back"))
+        self.assertEqual((self.replicas("ufmsync"), self.replicas("ib-kubernetes")), (0, 2))
+        self.pods.remove(pod)
+        pod.stop()
+        ib_kubernetes.restart()
+        self.assertEqual(ib_kubernetes.add("waits"), [], "it is configured")
+        ib_kubernetes.delete("waits")
+        self.assertEqual(world.members(), {key: value for key, value in members.items() if key[1] != guids["waits"]})
+
+        list(self.follow(6))
+        self.assertEqual(kube.client.raw("GET", "/apis/apps/v1/namespaces/kube-system/deployments/ib-kubernetes")[0], 404)
+        kubectl("-n", "kube-system", "scale", "deployment/ufmsync", "--replicas=2")
+
+    def test_the_dry_run_may_do_nothing_but_read(self):
+        kubectl("apply", "-k", folder_of("dry-run"))
+        account = "--as=system:serviceaccount:kube-system:ufmsync-dry-run"
+        listed = kubectl("auth", "can-i", "--list", account, "-n", "kube-system").splitlines()[1:]
+        ours = [line.split("[")[-1].rstrip("]") for line in listed if not line.startswith((" ", "self"))]
+        self.assertEqual({verb for verbs in ours for verb in verbs.split()}, {"get", "list"}, listed)
+        kubectl("auth", "can-i", "patch", "pods", account, fails=True)
+        kubectl("delete", "-k", folder_of("dry-run"))
 
 
 def in_own_network():
