@@ -13,7 +13,7 @@ enum {
 	ENTRIES_MAX = 4096,
 	IN_FLIGHT_MAX = 8,
 	REMEMBER_MS = 90 * 60 * 1000, /* after so long without it, the same again is a new event */
-	SERIES_FIRST_MS = 60 * 1000,
+	SERIES_FIRST_MS = 5 * 1000,
 	SERIES_MOST_MS = 30 * 60 * 1000,
 	TRIES_MAX = 8,
 	RETRY_FIRST_MS = 1000,

@@ -9,9 +9,9 @@
 /* Events on pods and networks (events.k8s.io/v1).  Best effort and bounded: a few thousand wait or are remembered, at a
  * rate and in an order that lets no namespace silence another (event_queue.h).
  *
- * The same again (object, reason, note) within an hour and a half becomes a series of the first, which is written a minute
- * later at the earliest, then after two, four ... at most 30 minutes: so one that goes on stays within the hour that API
- * servers keep Events, and costs little.  One that expired there is made anew and goes on counting.  Another process knows
+ * The same again (object, reason, note) within an hour and a half becomes a series of the first, which is written five
+ * seconds later at the earliest, then after ten, twenty ... at most 30 minutes: so one that goes on stays within the hour
+ * that API servers keep Events, and costs little.  One that expired there is made anew and goes on counting.  Another process knows
  * nothing of it and begins another Event, as Kubernetes' own recorders do.
  *
  * What fails is tried again for a minute and a half; what is refused is not, and in a namespace that is being deleted
@@ -36,7 +36,7 @@ void kube_events_forget(struct kube_events *events);
 /* Kind AUTH: we may not write Events; told once, until it is over (NULL).  Any other: this one was refused. */
 void kube_events_on_trouble(struct kube_events *events, void (*trouble)(void *aux, const struct error *err), void *aux);
 
-/* How often a series is written at first; a minute unless set. */
+/* How often a series is written at first; five seconds unless set. */
 void kube_events_set_series_ms(struct kube_events *events, int64_t least_ms);
 
 struct kube_events_counts {

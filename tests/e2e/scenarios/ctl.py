@@ -188,7 +188,8 @@ def pod_says_why_it_waits_and_what_happened(world):
         "",
         "TIME  AGE  WHAT HAPPENED",
         "T  X  created",
-        "T  X  NetworkNotFound, ufmsync.io/ufmsyncd: network a/gone does not exist",
+        "T  X  NetworkNotFound, ufmsync.io/ufmsyncd: network a/gone does not exist; create it, or correct the pod's "
+        "annotation; the pod goes on by itself",
         "T  X  a/gone@net1: wanted"], "bad")
     good = tool.run("pod", "good", "-n", world.ns("a"))
     text = lines(good.out, world)
