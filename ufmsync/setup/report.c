@@ -1,6 +1,6 @@
 #include "ufmsync/setup/report.h"
 
-#include <string.h>
+#include <assert.h>
 #include <time.h>
 
 #include "base/buf.h"
@@ -17,6 +17,7 @@ const char *setup_report_step(enum setup_step step)
 		[SETUP_TIDY] = "withdrew CAs from the nodes",
 	};
 
+	assert(step <= SETUP_TIDY);
 	return texts[step];
 }
 
@@ -28,6 +29,7 @@ const char *setup_report_would(enum setup_step step)
 		[SETUP_TIDY] = "withdraw CAs from the nodes",
 	};
 
+	assert(step <= SETUP_TIDY);
 	return texts[step];
 }
 
@@ -37,7 +39,7 @@ static const char *date(char out[DATE_MAX], int64_t seconds)
 	struct tm tm;
 
 	if (!gmtime_r(&when, &tm) || strftime(out, DATE_MAX, "%Y-%m-%d", &tm) == 0)
-		strcpy(out, "?");
+		return "?";
 	return out;
 }
 
