@@ -213,6 +213,32 @@ def ask_leases(s):
     s.ask("delete lease", "DELETE", LEASES + "/l", pick=lambda o: (o["kind"], o["status"], sorted(o["details"])))
 
 
+def ask_secrets(s):
+    secrets, maps = NS + "/t/secrets", NS + "/t/configmaps"
+
+    def secret(kind="Opaque", version=None, **data):
+        metadata = dict({"name": "s"}, **({"resourceVersion": version} if version else {}))
+        return {"metadata": metadata, "type": kind, "data": {key.replace("__", "."): value for key, value in data.items()}}
+
+    tls = {"tls__crt": "", "tls__key": "YQ=="}
+    s.ask("secret no base64", "POST", secrets, secret(a="a"))
+    s.ask("secret no text", "POST", secrets, secret(a=1))
+    s.ask("tls secret without key", "POST", secrets, secret("kubernetes.io/tls", tls__crt="YQ=="))
+    made = s.ask("tls secret", "POST", secrets, secret("kubernetes.io/tls", **tls), pick=lambda o: (o["type"], o["data"]))
+    s.ask("secret again", "POST", secrets, secret())
+    changed = s.ask("secret put", "PUT", secrets + "/s", secret("kubernetes.io/tls", made["metadata"]["resourceVersion"],
+                                                               more="Yg==", **tls), pick=lambda o: o["data"])
+    s.ask("secret put of an old version", "PUT", secrets + "/s", secret("kubernetes.io/tls", made["metadata"]["resourceVersion"],
+                                                                       **tls))
+    s.ask("secret put without a version", "PUT", secrets + "/s", secret("kubernetes.io/tls", **tls), pick=lambda o: o["data"])
+    s.ask("secret put of none", "PUT", secrets + "/none", dict(changed, metadata={"name": "none"}))
+    s.ask("secret delete", "DELETE", secrets + "/s", pick=lambda o: o.get("status"))
+    s.ask("map no text", "POST", maps, {"metadata": {"name": "m"}, "data": {"a": 1}})
+    s.ask("map", "POST", maps, {"metadata": {"name": "m"}, "data": {"a": "b"}}, pick=lambda o: o["data"])
+    s.ask("map patch", "PATCH", maps + "/m", {"data": {"a": None, "c": "d"}}, MERGE, pick=lambda o: o["data"])
+    s.ask("map get", "GET", maps + "/m", pick=lambda o: o["data"])
+
+
 def ask_events(s):
     s.ask("event", "POST", EVENTS, event(), pick=lambda o: o["reason"])
     for label, more in (("no time", {"eventTime": None}), ("time", {"eventTime": "2026-01-01T00:00:00Z"}),
@@ -304,6 +330,7 @@ def session(kube):
     ask_patches(s, made)
     ask_deletes(s, made)
     ask_leases(s)
+    ask_secrets(s)
     ask_events(s)
     ask_lists(s)
     ask_watches(s)

@@ -154,7 +154,7 @@ class Objects(unittest.TestCase):
             self.assertEqual(mock.call("POST", PODS, "{")[0], 400)
             self.assertEqual(mock.call("PATCH", PODS + "/a", {"spec": {"nodeName": "x"}}, MERGE)[0], 422)
             self.assertEqual(mock.call("PATCH", PODS + "/a", {}, JSON)[0], 415)
-            self.assertEqual(mock.call("GET", "/api/v1/secrets")[1]["reason"], "NotFound")
+            self.assertEqual(mock.call("GET", "/api/v1/limitranges")[1]["reason"], "NotFound")
             self.assertEqual(mock.call("GET", "/apis/apps/v1/x"), (404, "404 page not found\n"))
             self.assertEqual(mock.call("GET", "/version")[1]["gitVersion"], "v1.20.2")
             self.assertEqual(mock.call("GET", "/readyz"), (200, "ok"))

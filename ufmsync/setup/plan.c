@@ -33,6 +33,15 @@ static bool is_old(struct certificate_life life, int64_t now_s)
 
 static struct setup_decision decide_key(const struct setup_facts *facts)
 {
+	/* It is made first of all: where anything else of ours is, there was one. */
+	bool lost = facts->ca.state == SETUP_OURS || facts->trust.state == SETUP_OURS;
+
+	if (facts->key.state == SETUP_ABSENT && lost)
+		return (struct setup_decision){ .step = SETUP_MAKE_KEY,
+						.loss = true,
+						.why = "the one that was there is gone, and what it signed is not "
+						       "believed after a restart: where there is a copy of it, put it "
+						       "behind the new one, with a comma between" };
 	if (facts->key.state == SETUP_ABSENT)
 		return say(SETUP_MAKE_KEY, "there is none");
 	if (facts->key.state == SETUP_BROKEN)

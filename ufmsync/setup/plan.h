@@ -87,6 +87,7 @@ struct setup_decision {
 	enum setup_step step;
 	const char *why;           /* what makes it necessary, or is waited for */
 	const struct error *cause; /* of a SETUP_TROUBLE, or NULL; borrowed from the facts */
+	bool loss;                 /* something is gone that this does not bring back */
 };
 
 struct setup_decision setup_decide(const struct setup_facts *facts, enum setup_part part, int64_t now_s);

@@ -136,8 +136,8 @@ static void on_written(void *aux, const struct kube_reply *reply)
 		return;
 	}
 	if (!reply->error)
-		log_say(LOG_INFO, id_of(decision->step), NULL, "%s: %s", setup_report_step(decision->step),
-			decision->why);
+		log_say(decision->loss ? LOG_WARN : LOG_INFO, id_of(decision->step), NULL, "%s: %s",
+			setup_report_step(decision->step), decision->why);
 	run->object = 0;
 	read_object(run);
 }

@@ -83,6 +83,23 @@ static void test_a_record_key_is_made_once_and_never_replaced(void **state)
 	assert_string_equal(decision.cause->text, "because");
 }
 
+static void test_a_record_key_that_was_lost_is_no_small_matter(void **state)
+{
+	struct setup_facts facts = { 0 };
+
+	(void)state;
+	assert_false(setup_decide(&facts, SETUP_PART_KEY, NOW).loss);
+	facts.ca.state = SETUP_OURS;
+	struct setup_decision decision = setup_decide(&facts, SETUP_PART_KEY, NOW);
+	assert_int_equal(decision.step, SETUP_MAKE_KEY);
+	assert_true(decision.loss);
+	facts.ca.state = SETUP_ABSENT;
+	facts.trust.state = SETUP_FOREIGN;
+	assert_false(setup_decide(&facts, SETUP_PART_KEY, NOW).loss);
+	facts.trust.state = SETUP_OURS;
+	assert_true(setup_decide(&facts, SETUP_PART_KEY, NOW).loss);
+}
+
 static void test_first_the_ca_then_its_publication_then_the_certificate(void **state)
 {
 	struct setup_facts facts = { 0 };
@@ -301,6 +318,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_right_is_left_alone),
 		cmocka_unit_test(test_a_record_key_is_made_once_and_never_replaced),
+		cmocka_unit_test(test_a_record_key_that_was_lost_is_no_small_matter),
 		cmocka_unit_test(test_first_the_ca_then_its_publication_then_the_certificate),
 		cmocka_unit_test(test_a_certificate_is_renewed_when_under_a_third_of_its_life_is_left),
 		cmocka_unit_test(test_other_names_make_a_new_certificate),
