@@ -69,7 +69,8 @@ class Pod:
                "KUBERNETES_PORT": "tcp://%s:%s" % (host, port)}
         for source in self.container.get("envFrom", []):
             (kind, reference), = ((k, v) for k, v in source.items() if k != "prefix")
-            for key, value in (self.data({"configMapRef": "configmaps", "secretRef": "secrets"}[kind], reference) or {}).items():
+            data = self.data({"configMapRef": "configmaps", "secretRef": "secrets"}[kind], reference) or {}
+            for key, value in data.items():
                 if re.fullmatch(r"[-._a-zA-Z][-._a-zA-Z0-9]*", key):
                     env[source.get("prefix", "") + key] = value.decode()
         for variable in self.container.get("env", []):
@@ -170,14 +171,15 @@ class Pod:
     def start(self, root):
         """Runs it in that file system; raises NotYet as long as something is missing."""
         self.sync()
-        mounts = ["%s:%s" % (self.path("volumes", m["name"]), m["mountPath"]) for m in self.container.get("volumeMounts", [])]
-        assert all(m.get("readOnly") for m in self.container.get("volumeMounts", [])), "only read-only ones are played here"
+        wanted = self.container.get("volumeMounts", [])
+        assert all(m.get("readOnly") for m in wanted), "only read-only ones are played here"
+        mounts = ["%s:%s" % (self.path("volumes", m["name"]), m["mountPath"]) for m in wanted]
         token = self.automounted()
         if token:
             mounts.append("%s:%s" % (self.put("token", token), TOKEN_FOLDER))
         security = dict(self.spec["securityContext"], **self.container["securityContext"])
-        assert (security["runAsNonRoot"], security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"],
-                security["capabilities"], security["runAsUser"]) == (True, False, True, {"drop": ["ALL"]}, security["runAsGroup"])
+        assert security["runAsNonRoot"] and security["readOnlyRootFilesystem"] and not security["allowPrivilegeEscalation"]
+        assert security["capabilities"] == {"drop": ["ALL"]} and security["runAsUser"] == security["runAsGroup"]
         argv = [sys.executable, os.path.join(HERE, "container.py"), "--uid", str(security["runAsUser"])]
         for mount in mounts:
             argv += ["--bind", mount]

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The manifests on a real kube-apiserver, by real kubectl: every object is taken as it was sent, and the service runs as the pod
-that they describe, with the rights of its own service account.
+"""The manifests on a real kube-apiserver, by real kubectl: every object is taken as it was sent, and the service runs as the
+pod that they describe, with the rights of its own service account.
 
 usage: test_apply.py BINARIES [TEST ...]      KUBE_APISERVER names the API server (tests/e2e/kube-apiserver)
 

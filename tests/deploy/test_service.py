@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The service's manifests, as kubectl builds them: what they promise, in every overlay.  Usage: test_service.py SOURCE-FOLDER"""
+"""The service's manifests, as kubectl builds them: what they promise in every overlay.
+
+usage: test_service.py SOURCE-FOLDER"""
 
 import json
 import os
@@ -13,7 +15,7 @@ import manifests
 ROOT = sys.argv[1]
 WITH_UFM = ("ufm", "strict-cni", "another-namespace", "network-policy", "old-kubernetes/ufm", "old-kubernetes/strict-cni")
 WITH_OPENSM = ("opensm/host", "opensm/host-device-plugin", "opensm/pod")
-VOLUMES_OF_RESTRICTED = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
+RESTRICTED = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 OURS = {"app.kubernetes.io/name": "ufmsync"}
 
 
@@ -71,7 +73,7 @@ class Service(unittest.TestCase):
             for field in ("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "initContainers"):
                 self.assertNotIn(field, pod, folder)
             self.assertNotIn("command", container, "there is no shell to run it")
-            self.assertLessEqual({kind for v in pod["volumes"] for kind in v if kind != "name"}, VOLUMES_OF_RESTRICTED)
+            self.assertLessEqual({kind for v in pod["volumes"] for kind in v if kind != "name"}, RESTRICTED)
             self.assertTrue(all(m["readOnly"] for m in container["volumeMounts"]), folder)
             self.assertFalse(any("hostPort" in p for p in container["ports"]))
 
@@ -103,7 +105,8 @@ class Service(unittest.TestCase):
     def test_only_its_own_pods_are_selected(self):
         for folder in WITH_UFM + WITH_OPENSM:
             objects = build(folder)
-            selectors = [find(objects, "Service")["spec"]["selector"], find(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
+            selectors = [find(objects, "Service")["spec"]["selector"],
+                         find(objects, "NetworkPolicy")["spec"]["podSelector"]["matchLabels"],
                          find(objects, "Deployment")["spec"]["selector"]["matchLabels"]]
             selectors += [o["spec"]["selector"]["matchLabels"] for o in objects if o["kind"] == "PodDisruptionBudget"]
             self.assertEqual([s for s in selectors if s != OURS], [], folder)
@@ -122,7 +125,8 @@ class Service(unittest.TestCase):
     def test_ports_are_those_that_are_listened_at(self):
         for folder in WITH_UFM + WITH_OPENSM:
             objects = build(folder)
-            container = [c for c in find(objects, "Deployment")["spec"]["template"]["spec"]["containers"] if c["name"] == "ufmsyncd"][0]
+            containers = find(objects, "Deployment")["spec"]["template"]["spec"]["containers"]
+            container, = (c for c in containers if c["name"] == "ufmsyncd")
             self.assertEqual({p["name"]: p["containerPort"] for p in container["ports"]}, {"https": 8443, "health": 8080})
             rules = find(objects, "NetworkPolicy")["spec"]["ingress"]
             self.assertEqual([p["port"] for rule in rules for p in rule["ports"]], [8443, 8080], folder)
@@ -153,6 +157,21 @@ class AnotherNamespace(unittest.TestCase):
         classes = quota["scopeSelector"]["matchExpressions"][0]["values"]
         for template in pods_of(objects).values():
             self.assertIn(template["spec"].get("priorityClassName", classes[0]), classes)
+
+    def test_each_of_them_passes_the_level_that_the_namespace_enforces(self):
+        """`restricted` of the Pod Security Standards, as far as a manifest could miss it."""
+        for name, template in pods_of(build("another-namespace")).items():
+            pod = template["spec"]
+            self.assertIs(pod["securityContext"]["runAsNonRoot"], True, name)
+            self.assertGreater(pod["securityContext"]["runAsUser"], 0, name)
+            self.assertEqual(pod["securityContext"]["seccompProfile"], {"type": "RuntimeDefault"}, name)
+            self.assertLessEqual({kind for v in pod.get("volumes", []) for kind in v if kind != "name"}, RESTRICTED)
+            for container in pod["containers"]:
+                self.assertIs(container["securityContext"]["allowPrivilegeEscalation"], False, name)
+                self.assertEqual(container["securityContext"]["capabilities"], {"drop": ["ALL"]}, name)
+                self.assertNotIn("hostPort", json.dumps(container))
+            for field in ("hostNetwork", "hostPID", "hostIPC"):
+                self.assertNotIn(field, pod, name)
 
 
 class OldKubernetes(unittest.TestCase):

@@ -138,7 +138,8 @@ def settings_of_the_manifests_are_accepted(world):
         f.write(RECORD_KEY)
     here = {"UFMSYNC_SECRET_DIR": secret, "UFMSYNC_TLS_CERT": world.certificate.cert, "UFMSYNC_TLS_KEY": world.certificate.key}
     for folder in ("host", "host-device-plugin", "pod"):
-        deployment, = [o for o in manifests.build(os.path.join(ROOT, "deploy/opensm", folder)) if o["kind"] == "Deployment"]
+        deployment, = [o for o in manifests.build(os.path.join(ROOT, "deploy/opensm", folder))
+                       if (o["kind"], o["metadata"]["name"]) == ("Deployment", "ufmsync")]
         container = deployment["spec"]["template"]["spec"]["containers"][0]
         env = {e["name"]: here.get(e["name"], e.get("value", "x")) for e in container["env"]}
         done = subprocess.run([os.path.join(world.binaries, "ufmsyncd"), "--print-config"], env=env, capture_output=True,
