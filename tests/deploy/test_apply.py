@@ -120,6 +120,14 @@ def templates(found):
             yield o["metadata"]["namespace"], "of-" + o["metadata"]["name"], template
 
 
+def fill(quota):
+    """As the controller would that is not here: nothing is used."""
+    path = "/api/v1/namespaces/%(namespace)s/resourcequotas/%(name)s/status" % quota["metadata"]
+    hard = quota["spec"]["hard"]
+    kube.client.call("PATCH", path, {"status": {"hard": hard, "used": {key: "0" for key in hard}}},
+                     "application/merge-patch+json")
+
+
 class Applied(unittest.TestCase):
     """kubectl apply -k of every folder."""
 
@@ -151,20 +159,14 @@ class Applied(unittest.TestCase):
 
     def make_pods(self, found):
         """The pods of its workloads are taken too, with all that admission has to say."""
-        for quota in (o for o in found if o["kind"] == "ResourceQuota"):  # the controller that fills this in is not there
-            self.fill(quota)
+        for quota in (o for o in found if o["kind"] == "ResourceQuota"):
+            fill(quota)
         for namespace, name, template in templates(found):
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": dict(template["metadata"], name=name), "spec": template["spec"]}
             made = kube.client.call("POST", "/api/v1/namespaces/%s/pods?dryRun=All" % namespace, pod)
             self.assertEqual(list(missing(pod, made, name)), [])
             if "priorityClassName" in pod["spec"]:
                 self.assertGreaterEqual(made["spec"]["priority"], 2000000000)
-
-    def fill(self, quota):
-        path = "/api/v1/namespaces/%(namespace)s/resourcequotas/%(name)s/status" % quota["metadata"]
-        hard = quota["spec"]["hard"]
-        kube.client.call("PATCH", path, {"status": {"hard": hard, "used": {key: "0" for key in hard}}},
-                         "application/merge-patch+json")
 
     def test_what_this_kubernetes_is_too_old_for_is_refused_not_dropped(self):
         said = kubectl("apply", "--dry-run=server", "-k", folder_of("ufm"), fails=True)
@@ -173,8 +175,8 @@ class Applied(unittest.TestCase):
         self.assertIn('unknown field "maxSurge"', said)
 
 
-def deployment(name):
-    return kube.client.call("GET", "/apis/apps/v1/namespaces/kube-system/deployments/" + name)
+def deployment(name, namespace):
+    return kube.client.call("GET", "/apis/apps/v1/namespaces/%s/deployments/%s" % (namespace, name))
 
 
 def literal(name, value):
@@ -195,17 +197,17 @@ class Runs(unittest.TestCase):
             shutil.copy(os.path.join(BINARIES, name), installed + "/usr/bin/")
         subprocess.run([folder_of("image-root"), installed, cls.root] + ["/usr/bin/" + name for name in programs], check=True)
         kubectl("apply", "-k", folder_of("old-kubernetes/ufm"))
-        cls.make_what_setup_makes()
+        cls.make_what_setup_makes("kube-system")
 
     @classmethod
-    def make_what_setup_makes(cls):
+    def make_what_setup_makes(cls, namespace):
         """Record key and certificate come from the pod that the manifests have for it."""
-        setup = kubelet.Pod(kube, deployment("ufmsync-setup"), os.path.join(top, "setup"))
+        setup = kubelet.Pod(kube, deployment("ufmsync-setup", namespace), os.path.join(top, "setup"))
         setup.start(cls.root)
         try:
             for kind, name in (("secrets", "ufmsync-record-key"), ("secrets", "ufmsync-tls"), ("configmaps", "ufmsync-ca")):
                 eventually("%s is made" % name, lambda: kube.client.raw(
-                    "GET", "/api/v1/namespaces/kube-system/%s/%s" % (kind, name))[0] == 200, 30)
+                    "GET", "/api/v1/namespaces/%s/%s/%s" % (namespace, kind, name))[0] == 200, 30)
         finally:
             setup.stop()
 
@@ -228,19 +230,19 @@ class Runs(unittest.TestCase):
         self.world.start_ufm(listen="127.0.0.1:%d" % port, **more)
         return self.world.ufm
 
-    def create_secret(self, **more):
+    def create_secret(self, namespace="kube-system", **more):
         """As deploy/README.md has it."""
         settings = dict({"UFM_USERNAME": MockUfm.USER, "UFM_PASSWORD": MockUfm.PASSWORD, "UFM_ADDRESS": "127.0.0.1"}, **more)
-        kubectl("-n", "kube-system", "create", "secret", "generic", "ib-kubernetes-ufm-secret",
+        kubectl("-n", namespace, "create", "secret", "generic", "ib-kubernetes-ufm-secret",
                 "--from-file=UFM_CERTIFICATE=" + self.world.ufm.cert, *(literal(k, v) for k, v in settings.items()))
 
-    def pod(self):
-        pod = kubelet.Pod(kube, deployment("ufmsync"), os.path.join(self.world.folder, "pods"))
+    def pod(self, namespace="kube-system"):
+        pod = kubelet.Pod(kube, deployment("ufmsync", namespace), os.path.join(self.world.folder, "pods"))
         self.pods.append(pod)
         return pod
 
-    def run_service(self):
-        pod = self.pod().start(self.root)
+    def run_service(self, namespace="kube-system"):
+        pod = self.pod(namespace).start(self.root)
         pod.wait_ready()
         return pod
 
@@ -288,6 +290,23 @@ class Runs(unittest.TestCase):
         self.attached("q", "0x10", 0x10)
         for trouble in ("KUBE_FORBIDDEN", "KUBE_UNREACHABLE", "SECRET_BAD", "HTTPS_OFF"):
             self.assertEqual(self.said(pod, trouble), [])
+
+    def test_it_works_in_another_namespace(self):
+        """All that has the namespace in its name follows: account, Lease, certificate."""
+        self.addCleanup(kubectl, "apply", "-k", folder_of("old-kubernetes/ufm"))  # there is one of the cluster's own roles
+        self.start_ufm()
+        given = as_of_1_20(manifests.build(folder_of("another-namespace")))
+        kubectl("apply", "-f", "-", given=json.dumps(next(o for o in given if o["kind"] == "Namespace")))
+        kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": given}))
+        fill(next(o for o in given if o["kind"] == "ResourceQuota"))
+        self.create_secret("ufmsync")
+        self.make_what_setup_makes("ufmsync")
+        pod = self.run_service("ufmsync")
+        self.attached()
+        self.assertEqual(self.answer_as_a_node_asks("ufmsync"), 401)
+        lease = kube.client.call("GET", "/apis/coordination.k8s.io/v1/namespaces/ufmsync/leases/ufmsync-leader")
+        self.assertEqual(lease["spec"]["holderIdentity"], "node1_" + pod.metadata["uid"])
+        self.assertEqual(self.said(pod, "KUBE_FORBIDDEN"), [])
 
     # --- what is published for ib-kubernetes, as written ---
 
