@@ -266,6 +266,35 @@ def without_a_device_the_service_runs_and_says_what_it_needs(world):
     expect_equal(text_of(world), DEFAULT, "the file")
 
 
+def fabric_that_nobody_manages_is_told(world):
+    """No subnet manager has ever been here: our port is not active, and knows nobody to ask.  (What the simulator tells a
+    process of its port is what it was at the process' start.)"""
+    world.start_ufm(start=False)
+    daemon = world.start(wait=False, **PORTS)
+    eventually("it is said", lambda: daemon.said("OPENSM_PORT_DOWN") and daemon.said("OPENSM_NO_SM"), 30)
+    expect_equal({line["level"] for line in daemon.said("OPENSM_PORT_DOWN") + daemon.said("OPENSM_NO_SM")}, {"error"}, "levels")
+    world.nad("ib", objects.ib_config("0x5"))
+    world.pod("p", asks(3))
+    world.stays_untouched("p")
+    daemon.stop()
+    world.fabric.start_opensm()
+    world.start(**PORTS)
+    world.guid("p")
+    world.port_shows(3, {5: True})
+
+
+def limited_port_and_silent_switch_are_told(world):
+    """From another host than the subnet manager's, behind a switch that does not say whether it enforces partitions."""
+    world.start_ufm()
+    world.fabric.console('Error "S-leaf01" 100 0x15')  # it answers no question for a PortInfo
+    daemon = world.start(host=2)
+    eventually("it is said", lambda: daemon.said("OPENSM_LIMITED_PORT") and daemon.said("OPENSM_UNCHECKED"), 30)
+    limited, unchecked = daemon.said("OPENSM_LIMITED_PORT")[0], daemon.said("OPENSM_UNCHECKED")[0]
+    expect_equal((limited["level"], unchecked["level"]), ("warn", "warn"), "levels")
+    expect("0x%016x=full" % guid_of_host(2) in limited["message"], limited["message"])
+    expect("enforce" in unchecked["message"], unchecked["message"])
+
+
 def what_the_site_lacks_is_said_once(world):
     world.nad("ib", objects.ib_config("0x5"))
     world.start_ufm(partitions="Default=0x7fff,ipoib : ALL=full ;\n")
@@ -337,6 +366,7 @@ def each_way_to_reload(world):
 
 SCENARIOS = [
     drift_behind_opensms_back_is_found_and_nothing_loops,  # the longest first
+    fabric_that_nobody_manages_is_told, limited_port_and_silent_switch_are_told,
     a_pods_whole_life, two_hundred_pods_at_once_are_one_file, two_pkeys_and_the_limited_partition,
     index_0_only_where_it_is_asked_for, restart_of_ours_changes_no_member, killed_again_and_again_it_leaves_no_bad_file,
     opensm_stopped_is_waited_for, opensm_that_hangs_costs_no_lease, orphans_leave_file_and_port,

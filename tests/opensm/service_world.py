@@ -132,7 +132,8 @@ class OpensmWorld(World):
             "UFMSYNC_HEALTH_LISTEN": "127.0.0.1:%d" % free_port(), "KUBECONFIG": self.kube.kubeconfig,
             "POD_NAMESPACE": self.ns("ufmsync"), "POD_UID": "uid-1", "K8S_NODE": "node1", "UFMSYNC_LOG_LEVEL": "debug",
         }
-        fabric.pidfile_way()
+        if fabric.opensm:
+            fabric.pidfile_way()
         shim = fabric.environment(more.pop("host", 1))
         settings.update({name: shim[name] for name in ("LD_PRELOAD", "SIM_HOST", "IBSIM_SOCKNAME")})
         settings.update(more)

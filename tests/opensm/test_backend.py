@@ -10,14 +10,18 @@ import sys
 import threading
 import time
 
-import fabric
-from fabric import DEFAULT, Fabric, Failed, guid_of_host, wait_for
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, "e2e"))
+
+import fabric  # noqa: E402
+import produced  # noqa: E402
+from fabric import DEFAULT, Fabric, Failed, guid_of_host, wait_for  # noqa: E402
 
 CANARIES = {0x7ffc, 0x7ffd}
 
 
 class Drive:
     """The backend alone, as a program that takes commands."""
+    ids = set()  # of all that any of them said
 
     def __init__(self, program, where, *options, host=1, way=None, environment=None, user=None):
         self.fabric, self.said = where, []  # [level, id, text] of what it said by itself
@@ -42,6 +46,7 @@ class Drive:
             if not answer.startswith("said "):
                 return answer
             self.said.append(answer.split(" ", 3)[1:])
+            self.ids.add(self.said[-1][1])
 
     def ok(self, line):
         answer = self(line)
@@ -712,6 +717,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drive", default="build/tests/opensm_drive")
     parser.add_argument("--only", help="tests whose name has this in it")
+    parser.add_argument("--produced", help="a file to note log ids in")
     options = parser.parse_args()
     failed, tests = 0, [test for test in TESTS if not options.only or options.only in test.__name__]
     for test in tests:
@@ -722,6 +728,8 @@ def main():
         except Failed as error:
             failed += 1
             print("FAILED %s: %s" % (test.__name__, error), flush=True)
+    if options.produced:
+        produced.add(options.produced, {("log", message_id) for message_id in Drive.ids})
     print("%d passed, %d failed" % (len(tests) - failed, failed))
     return 1 if failed else 0
 

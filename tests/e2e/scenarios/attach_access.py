@@ -61,6 +61,24 @@ def only_those_who_may(world):
     expect(daemon.metric("ufmsync_attach_waiting") == 0, "waiting")
 
 
+@scenario("real")  # mock-kube goes on to answer whose a token is
+def nobody_is_let_in_while_the_api_server_does_not_say_who_it_is(world):
+    """Neither a plugin nor an operator, whose token may be the right one; both are told to come again."""
+    daemon, _ = start(world)
+    world.pod("p", "ib")
+    world.guid("p")
+    body, token = question(world, "p"), world.access.token("node1")
+    world.kube.down()
+    is_told(Ask(world, daemon, body, token), 503)
+    is_told(Ask(world, daemon, method="GET", path="/v1/pool", token=token), 503)
+    for message in ("ATTACH_UNAVAILABLE", "API_UNAVAILABLE"):
+        expect_equal({line["level"] for line in daemon.said(message)}, {"warn"}, message)
+    expect(daemon.metric('ufmsync_attach_requests_total{outcome="unavailable"}') == 1, "counted")
+    world.kube.up()
+    eventually("it is known again who asks, who may not ask this", lambda: status(
+        world, daemon, method="GET", path="/v1/pool", token=token) == 403)
+
+
 @scenario()
 def service_accounts_are_those_of_the_setting(world):
     world.nad("ib", objects.plugin_config("0x5"))

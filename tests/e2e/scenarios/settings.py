@@ -5,7 +5,7 @@ import subprocess
 
 import objects
 from scenario import expect, expect_equal, scenario
-from servers import eventually
+from servers import eventually, kubeconfig
 from world import RECORD_KEY
 
 
@@ -50,6 +50,20 @@ def bad_settings_are_one_clear_error(world):
     refused(world, "UFMSYNC_ATTACH_TIMEOUT", "1s to 5m", UFMSYNC_ATTACH_TIMEOUT="6m")
     refused(world, "UFMSYNC_ATTACH_SERVICE_ACCOUNTS", "namespace/name", UFMSYNC_ATTACH_SERVICE_ACCOUNTS="ufmsync-cni")
     refused(world, "UFMSYNC_SECRET_DIR", UFMSYNC_SECRET_DIR="/no/such/folder")
+
+
+@scenario()
+def unverified_api_server_is_warned_of(world):
+    """A kubeconfig that says so is obeyed, and the log says what it means at each start."""
+    path = os.path.join(world.folder, "unverified-kubeconfig")
+    text = kubeconfig(world.kube.port, "CA", "token: " + world.kube.TOKEN)
+    with open(path, "w") as f:
+        f.write(text.replace("certificate-authority: CA", "insecure-skip-tls-verify: true"))
+    for _ in range(2):
+        daemon = world.start(KUBECONFIG=path)
+        line, = daemon.said("KUBE_INSECURE")
+        expect_equal((line["level"], path in line["from"]), ("warn", True), repr(line))
+        daemon.stop()
 
 
 @scenario("mock")
