@@ -5,6 +5,7 @@ import json
 import os
 import re
 
+FILE = os.environ.get("TESTS_PRODUCED")  # of tests/run, where nothing else is said
 SAMPLE = re.compile(r"([a-z][a-z0-9_]*)(?:\{.*\})? \S+")
 TYPE = re.compile(r"# TYPE (\S+) (\S+)")
 PARTS = re.compile(r"_(?:bucket|sum|count)$")

@@ -4,7 +4,8 @@ Event, each metric.
 
 usage: check_produced.py SOURCE-FOLDER PRODUCED...
 
-PRODUCED: files that tests/e2e/run, tests/opensm/test_service.py (--produced FILE) and tests/unit (UFMSYNC_PRODUCED=FILE) wrote.
+PRODUCED: files that tests/e2e/run, tests/opensm and tests/unit/cni/installer wrote with TESTS_PRODUCED=FILE; tests/run does all
+of it.
 """
 import os
 import re

@@ -717,7 +717,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--drive", default="build/tests/opensm_drive")
     parser.add_argument("--only", help="tests whose name has this in it")
-    parser.add_argument("--produced", help="a file to note log ids in")
+    parser.add_argument("--produced", default=produced.FILE, help="a file to note log ids in")
     options = parser.parse_args()
     failed, tests = 0, [test for test in TESTS if not options.only or options.only in test.__name__]
     for test in tests:

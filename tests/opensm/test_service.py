@@ -108,7 +108,7 @@ def main():
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--only", default="")
     parser.add_argument("--list", action="store_true")
-    parser.add_argument("--produced", help="a file to note log ids, Events and metrics in")
+    parser.add_argument("--produced", default=produced.FILE, help="a file to note log ids, Events and metrics in")
     parser.add_argument("--keep", action="store_true")
     options = parser.parse_args()
     options.binaries = os.path.abspath(options.binaries)

@@ -89,8 +89,8 @@ class Node(unittest.TestCase):
         self.installed, self.folder = self.path("bin/ufmsync"), self.path("conf/ufmsync.d")
 
     def tearDown(self):
-        if "UFMSYNC_PRODUCED" in os.environ:
-            produced.add(os.environ["UFMSYNC_PRODUCED"], produced.of_log("\n".join(self.logs)))
+        if produced.FILE:
+            produced.add(produced.FILE, produced.of_log("\n".join(self.logs)))
         for text in self.logs:
             self.assertNotIn("4711", text, "the token is in the log")
             self.assertNotIn("4712", text, "the token is in the log")
