@@ -183,8 +183,8 @@ void engine_events_free(struct engine *e);
 /* engine_told.c: what owners of pods are told, and when */
 void engine_tell_news(struct engine *e, struct attachment *a, enum news news);
 void engine_tell_member(struct engine *e, struct attachment *a);
-void engine_tell_text(struct engine *e, const struct engine_pod *p, const char *reason, const char *what,
-		      const char *why);                            /* "what: why", at once; what may be NULL, why too */
+void engine_tell_problem(struct engine *e, struct engine_pod *p);  /* of its annotation */
+void engine_tell_refusal(struct engine *e, struct engine_pod *p);  /* of its patch */
 void engine_tell_unlisted(struct engine *e, struct engine_pod *p); /* its attachments are known now */
 void engine_tell_later(struct engine *e, struct engine_pod *p);    /* unless something comes of it soon */
 void engine_tell_work(struct engine *e, size_t *budget);

@@ -80,6 +80,8 @@ void engine_pod_unref(struct engine *e, struct engine_pod *p)
 	chain_remove(&p->in_pods);
 	chain_remove(&p->in_saying);
 	engine_space_leave(e, p);
+	free(p->problem);
+	free(p->refusal);
 	engine_node_drop(e, p->node);
 	free(p);
 }

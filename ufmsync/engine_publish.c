@@ -72,12 +72,14 @@ static size_t gather(struct engine *e, const struct engine_pod *p)
 
 static void say_problem(struct engine *e, struct engine_pod *p)
 {
-	if (!p->pod)
+	const char *problem = p->pod ? p->pod->problem : p->problem;
+	bool news = problem && (!p->problem || strcmp(problem, p->problem) != 0);
+	if (problem && !news)
 		return;
-	uint64_t hash = p->pod->problem ? hash_text(e->seed, p->pod->problem) | 1 : 0;
-	if (hash && hash != p->problem)
-		engine_tell_text(e, p, "BadAnnotation", NULL, p->pod->problem);
-	p->problem = hash;
+	free(p->problem);
+	p->problem = mem_dup(problem);
+	if (news)
+		engine_tell_problem(e, p);
 }
 
 static bool is_shown(const struct attachment *a)
@@ -298,7 +300,8 @@ static void patched(struct engine *e, struct engine_pod *p)
 		engine_pod_tell(e, p);
 	}
 	p->stands = true;
-	p->said_refused = false;
+	free(p->refusal);
+	p->refusal = NULL;
 	p->failures = 0;
 	p->retry_at = 0;
 	engine_pod_forget(e, p); /* it is another now; the watch will tell */
@@ -324,9 +327,10 @@ static void refused(struct engine *e, struct engine_pod *p, const char *why)
 	p->refused = true;
 	p->failures += p->failures < 20;
 	p->retry_at = e->now + engine_backoff(e, p->failures, REFUSED_FIRST_MS, REFUSED_MOST_MS, p->by_uid.hash);
-	if (!p->said_refused)
-		engine_tell_text(e, p, "RecordRefused", "the API server refuses the pod's annotations", why);
-	p->said_refused = true;
+	if (p->refusal)
+		return;
+	p->refusal = mem_dup(why ? why : "no reason given");
+	engine_tell_refusal(e, p);
 }
 
 static void perhaps_patched(struct engine_pod *p)

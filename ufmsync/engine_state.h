@@ -181,8 +181,8 @@ struct engine_pod {
 	uint64_t record_content;          /* hash of what it says; 0: nothing valid */
 	uint64_t written;                 /* hash of what the record said that we wrote, or found to be right */
 	uint64_t sent_text, sent_content; /* of the patch under way */
-	uint64_t problem;                 /* hash of the last problem that was said */
-	int64_t since;                    /* of its record */
+	char *problem, *refusal; /* last said of its annotation, and of the patch that was refused; NULL: nothing */
+	int64_t since;           /* of its record */
 	int64_t retry_at, patched_at, tell_at;
 	uint32_t kept;                                  /* bytes of its annotations, while they are kept */
 	uint8_t work, failures, read_failures, repairs; /* failures: of its patches, in a row */
@@ -194,7 +194,6 @@ struct engine_pod {
 	bool need_read : 1; /* its texts are not known or old */
 	bool repairing : 1; /* somebody overwrote what we published: written again after a while */
 	bool refused : 1;   /* its last patch was refused, and it did not change since */
-	bool said_refused : 1;
 	bool said_assigned : 1;
 	bool standing : 1;    /* which one of the two it is in */
 	bool stands : 1;      /* the annotation says what is decided, as far as we know */

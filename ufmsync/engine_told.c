@@ -239,18 +239,41 @@ void engine_tell_unlisted(struct engine *e, struct engine_pod *p)
 	}
 }
 
-void engine_tell_text(struct engine *e, const struct engine_pod *p, const char *reason, const char *what,
-		      const char *why)
+static void say_text(struct engine *e, const struct engine_pod *p, const char *reason, const char *what,
+		     const char *why)
 {
 	struct note note = { 0 };
 
-	note_add(&note, "%s%s%.400s", what ? what : "", what ? ": " : "", why ? why : "no reason given");
+	note_add(&note, "%s%s%.400s", what ? what : "", what ? ": " : "", why);
 	say_note(e, p, true, reason, &note);
 }
 
-static void tell_trouble(struct engine *e, const struct engine_pod *p, const char *what, const char *why)
+static void say_away(struct engine *e, const struct engine_pod *p, const char *what, const char *why)
 {
-	engine_tell_text(e, p, "FabricUnavailable", what, why);
+	say_text(e, p, "FabricUnavailable", what, why);
+}
+
+/* What concerns the pod as a whole. */
+static void say_whole(struct engine *e, const struct engine_pod *p, bool problem, bool refusal)
+{
+	if (problem)
+		say_text(e, p, "BadAnnotation", NULL, p->problem);
+	if (refusal)
+		say_text(e, p, "RecordRefused", "the API server refuses the pod's annotations", p->refusal);
+}
+
+void engine_tell_problem(struct engine *e, struct engine_pod *p)
+{
+	say_whole(e, p, true, false);
+	if (!chain_linked(&p->in_telling))
+		stand(e, p);
+}
+
+void engine_tell_refusal(struct engine *e, struct engine_pod *p)
+{
+	say_whole(e, p, false, true);
+	if (!chain_linked(&p->in_telling))
+		stand(e, p);
 }
 
 /* What it waits for, again where it was told.  False: it waits for nothing, or for nothing that can be told yet. */
@@ -275,9 +298,9 @@ static bool tell_wait(struct engine *e, struct engine_pod *p, bool again, bool *
 		}
 	}
 	if (reserved && e->write_trouble)
-		tell_trouble(e, p, "the fabric manager cannot be written to", e->write_trouble);
+		say_away(e, p, "the fabric manager cannot be written to", e->write_trouble);
 	if (*waiting && !blocked && !reserved && !e->listed && e->list_trouble)
-		tell_trouble(e, p, "no GUID is given before the fabric manager's members are read", e->list_trouble);
+		say_away(e, p, "no GUID is given before the fabric manager's members are read", e->list_trouble);
 	else if (!blocked && !reserved)
 		return false;
 	return true;
@@ -285,8 +308,12 @@ static bool tell_wait(struct engine *e, struct engine_pod *p, bool again, bool *
 
 static void look(struct engine *e, struct engine_pod *p)
 {
+	bool problem = p->problem, refusal = p->refused && p->refusal;
 	bool waiting, again = p->standing, told = tell_wait(e, p, again, &waiting);
 
+	if (again)
+		say_whole(e, p, problem, refusal);
+	told |= problem || refusal;
 	chain_remove(&p->in_telling);
 	p->standing = false;
 	if (told)

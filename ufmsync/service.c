@@ -107,7 +107,7 @@ static void on_lost(void *aux)
 	log_say(LOG_WARN, "LEADER_LOST", LOG_FIELDS({ "holder", lease_holder(service->lease) }),
 		"the Lease could not be renewed in time; nothing is written until it is ours again");
 	start_engine(service);
-	kube_events_forget(service->events);
+	kube_events_hush(service->events);
 	service->listed = service->synced = false;
 	for (int kind = 0; kind < SERVICE_KINDS; kind++)
 		kube_watch_restart(service->watches[kind]);

@@ -462,7 +462,7 @@ void kube_events_say(struct kube_events *events, const struct kube_event *event)
 }
 
 /* Those under way are beyond recall. */
-void kube_events_forget(struct kube_events *events)
+void kube_events_hush(struct kube_events *events)
 {
 	for (struct chain *at = events->all.next, *next; at != &events->all; at = next) {
 		struct entry *entry = container_of(at, struct entry, in_all);
@@ -470,7 +470,13 @@ void kube_events_forget(struct kube_events *events)
 		if (entry->request)
 			continue;
 		events->counts.dropped += entry->wire.count > entry->written;
-		entry_free(entry);
+		if (!entry->created) {
+			entry_free(entry);
+			continue;
+		}
+		entry->written = entry->wire.count;
+		entry->tries = 0;
+		keep(entry);
 	}
 }
 

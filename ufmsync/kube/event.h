@@ -30,8 +30,8 @@ struct kube_event {
 	const char *action;                 /* "Join", "Publish"... */
 };
 void kube_events_say(struct kube_events *events, const struct kube_event *event);
-/* What waits is not sent, what was said is forgotten: somebody else speaks from now on. */
-void kube_events_forget(struct kube_events *events);
+/* What waits is not sent: somebody else speaks from now on. */
+void kube_events_hush(struct kube_events *events);
 
 /* Kind AUTH: we may not write Events; told once, until it is over (NULL).  Any other: this one was refused. */
 void kube_events_on_trouble(struct kube_events *events, void (*trouble)(void *aux, const struct error *err), void *aux);

@@ -130,6 +130,80 @@ static void test_who_still_waits_is_told_again_before_the_hour_is_over(void **st
 	world_free(world);
 }
 
+static void test_what_concerns_the_pod_as_a_whole_is_told_again_too(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world_pod(world, "a/p", "[");
+	world->patch_answer = ENGINE_PATCH_REFUSED;
+	world_pod(world, "a/q", "ib");
+	world_run(world);
+	for (int i = 0; i < 3; i++) {
+		assert_true(world_said(world, "EVENT a/p BadAnnotation: "));
+		assert_true(world_said(world, "; correct this annotation of the pod\n"));
+		assert_true(
+			world_said(world, "EVENT a/q RecordRefused: the API server refuses the pod's annotations: "));
+		assert_true(world_said(
+			world, "; make room in the pod's annotations (256 KiB together), or find the admission rule "
+			       "that refuses them; tried again when the pod changes\n"));
+		world_forget(world);
+		world_pass(world, HOUR / 2 + 5000);
+	}
+	world_pass(world, HOUR / 4);
+	world->patch_answer = ENGINE_PATCHED;
+	world_annotate(world, "a/p", "k8s.v1.cni.cncf.io/networks", "ib");
+	world_pod_phase(world, "a/q", "Running");
+	world_run(world);
+	assert_true(world_said(world, "EVENT a/p Member"));
+	assert_true(world_said(world, "EVENT a/q Member"));
+	world_forget(world);
+	world_pass(world, 2 * HOUR);
+	world_expect(world, "");
+	world_free(world);
+}
+
+static void test_each_trouble_of_guids_ends_with_what_to_do(void **state)
+{
+	(void)state;
+	struct world *world = world_new();
+	world->options.last = world->options.first;
+	world_start(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_pass(world, 61000); /* what was free at the start has rested */
+	world->mute = MUTE;
+	world_pod(world, "a/p", "ib");
+	world_run(world);
+	world_pod(world, "a/exhausted", "ib");
+	world_pod(world, "a/taken", "[{\"name\":\"ib\",\"infiniband-guid\":\"" ONE "\"}]");
+	world_pod(world, "a/outside", "[{\"name\":\"ib\",\"infiniband-guid\":\"" TWO "\"}]");
+	world_run(world);
+	assert_true(world_said(
+		world, "EVENT a/exhausted PoolExhausted: no GUID is free in the pool; wait until other pods have "
+		       "gone and their GUIDs have rested, or have an administrator enlarge the range "
+		       "(GUID_POOL_RANGE_END)\n"));
+	assert_true(world_said(world,
+			       "EVENT a/taken GUIDTaken: GUID " ONE " belongs to another attachment; wait until it is "
+			       "free, or ask for another or none in the pod's annotation\n"));
+	assert_true(world_said(world,
+			       "EVENT a/outside GUIDOutOfRange: GUID " TWO " is outside this cluster's pool; ask for a "
+			       "GUID of the range (kubectl ufmsync pool), or for none, in the pod's annotation\n"));
+	world_free(world);
+}
+
+static void test_a_refused_guid_is_named_with_its_pkey(void **state)
+{
+	(void)state;
+	struct world *world = started();
+	world->bad_guid = (struct guid){ GUID_1 };
+	world_pod(world, "a/p", "ib");
+	world_pass(world, 1000);
+	assert_true(
+		world_said(world, "EVENT a/p FabricRefused: the fabric manager refuses GUID " ONE " in PKey 0x0005: "));
+	assert_true(world_said(
+		world, "; tried again by itself; an administrator looks at what the fabric manager says of it\n"));
+	world_free(world);
+}
+
 /* Those behind the failing write are told as well as those in it, and nobody is told at each try. */
 static void test_who_waits_while_the_fabric_manager_is_away_is_told_so_and_not_often(void **state)
 {
@@ -270,6 +344,9 @@ int main(void)
 		cmocka_unit_test(test_what_finds_no_room_in_a_note_is_counted),
 		cmocka_unit_test(test_a_pod_that_waits_is_told_what_was_reserved_for_it),
 		cmocka_unit_test(test_who_still_waits_is_told_again_before_the_hour_is_over),
+		cmocka_unit_test(test_what_concerns_the_pod_as_a_whole_is_told_again_too),
+		cmocka_unit_test(test_each_trouble_of_guids_ends_with_what_to_do),
+		cmocka_unit_test(test_a_refused_guid_is_named_with_its_pkey),
 		cmocka_unit_test(test_who_waits_while_the_fabric_manager_is_away_is_told_so_and_not_often),
 		cmocka_unit_test(test_who_waits_for_the_first_list_is_told_so),
 		cmocka_unit_test(test_a_restart_says_nothing_of_those_who_have_what_they_need),
