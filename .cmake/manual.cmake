@@ -24,10 +24,17 @@ foreach(source
 		COMMAND sh -c [["$1" <"$2" >"$3.scd" && "$0" <"$3.scd" >"$3"]] ${UFMSYNC_SCDOC} $<TARGET_FILE:ufmsync-manual>
 			${PROJECT_SOURCE_DIR}/${source}.scd ${page}
 		DEPENDS ufmsync-manual ${PROJECT_SOURCE_DIR}/${source}.scd VERBATIM)
-	install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section})
+	set(component ufmsync)
+	if(source MATCHES "^cni/")
+		set(component ufmsync-cni)
+	elseif(source MATCHES "^ufmsync/ctl/")
+		set(component ufmsyncctl)
+	endif()
+	install(FILES ${page} DESTINATION ${CMAKE_INSTALL_MANDIR}/man${section} COMPONENT ${component})
 	list(APPEND UFMSYNC_MANUAL_PAGES ${page})
 endforeach()
 add_custom_target(manual ALL DEPENDS ${UFMSYNC_MANUAL_PAGES})
 # kubectl's users look for the tool under its other name.
 file(WRITE ${CMAKE_BINARY_DIR}/manual/links/kubectl-ufmsync.1 ".so man1/ufmsyncctl.1\n")
-install(FILES ${CMAKE_BINARY_DIR}/manual/links/kubectl-ufmsync.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+install(FILES ${CMAKE_BINARY_DIR}/manual/links/kubectl-ufmsync.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1
+	COMPONENT ufmsyncctl)

@@ -268,8 +268,7 @@ void service_event_trouble(void *aux, const struct error *err)
 	else if (err->kind == ERROR_AUTH)
 		log_say(LOG_WARN, "KUBE_FORBIDDEN", NULL,
 			"Events cannot be written, nobody sees on a pod why it waits: %s; the ClusterRole must allow "
-			"to create "
-			"and patch events of events.k8s.io",
+			"create and patch on events of events.k8s.io",
 			err->text);
 	else
 		log_limited(&service->event_refused_limit, 5, LOG_WARN, "EVENT_REFUSED",
