@@ -175,7 +175,7 @@ class Applied(unittest.TestCase):
         self.assertIn('unknown field "maxSurge"', said)
 
 
-def deployment(name, namespace):
+def deployment(name, namespace="kube-system"):
     return kube.client.call("GET", "/apis/apps/v1/namespaces/%s/deployments/%s" % (namespace, name))
 
 

@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import sys
+import tempfile
+import textwrap
 import unittest
 
 import manifests
@@ -57,7 +59,19 @@ class Everywhere(unittest.TestCase):
             page = f.read()
         for folder in manifests.folders():
             if not folder.startswith("opensm/"):  # which has a page of its own
-                self.assertIn("`%s`" % folder, page)
+                self.assertTrue("`%s`" % folder in page or "(%s/" % folder in page, folder)
+
+
+    def test_a_site_names_its_images_in_a_kustomization_of_its_own(self):
+        """As the page has it."""
+        with open(os.path.join(ROOT, "deploy/README.md")) as f:
+            text, = re.findall(r"```yaml\n(.*?)```", f.read(), re.S)
+        with tempfile.TemporaryDirectory(prefix="test-service-") as site:
+            os.symlink(os.path.realpath(ROOT), os.path.join(site, "ufmsync"))
+            with open(os.path.join(site, "kustomization.yaml"), "w") as f:
+                f.write(textwrap.dedent(text))
+            images = {c["image"] for t in pods_of(manifests.build(site)).values() for c in t["spec"]["containers"]}
+        self.assertEqual(images, {"images.example.com/ufmsync:0.1.0", "images.example.com/ufmsync-node:0.1.0"})
 
 
 class Service(unittest.TestCase):
