@@ -183,7 +183,7 @@ static void test_a_path_names_a_resource(void **state)
 					   "/",
 					   "/api/v1",
 					   "/api/v1/",
-					   "/api/v1/secrets",
+					   "/api/v1/replicationcontrollers",
 					   "/api/v2/pods",
 					   "/api/v1/pods/x",
 					   "/api/v1/namespaces/a/nodes/n",
