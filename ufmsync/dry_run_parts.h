@@ -32,9 +32,10 @@ struct dry_run {
 	struct pkey_backend *backend;
 	struct kube_watch *watches[WHAT_IF_KINDS];
 	struct loop_timer late;
-	unsigned waiting; /* for so many answers */
-	bool asking;      /* the settings are good so far */
-	struct error why; /* why it failed; ERROR_NONE: it did not */
+	unsigned waiting;      /* for so many answers */
+	bool asking;           /* the settings are good so far */
+	struct error why;      /* why it failed; ERROR_NONE: it did not */
+	int64_t trouble_since; /* 0: none yet */
 	uint64_t n_pods, n_members;
 
 	/* found */

@@ -52,25 +52,16 @@ static char *say_pkeys(const struct what_if_interface *interface)
 			  joins[1].membership == MEMBERSHIP_LIMITED ? " (limited)" : "");
 }
 
-static char *say_waiting(const struct what_if_interface *interface)
-{
-	const struct attachment_view *view = interface->view;
-	const char *why = view->blocked_text ? view->blocked_text : "the pod is ending";
-
-	return mem_printf("%s%s", why,
-			  interface->stripped ? "; what it carries is a member now, and counts as an orphan" : "");
-}
-
 void dry_run_say(const struct what_if_interface *interface, char **would, char **why)
 {
+	const struct attachment_view *view = interface->view;
 	char *pkeys = say_pkeys(interface), had[GUID_TEXT_MAX];
 	const char *comma = *pkeys ? "," : "";
 
 	switch (interface->fate) {
 	case WHAT_IF_WAITS:
-		*would = mem_printf("get none: %s",
-				    interface->view->blocked_reason ? interface->view->blocked_reason : "ending");
-		*why = say_waiting(interface);
+		*would = mem_printf("get none: %s", view->blocked_reason ? view->blocked_reason : "ending");
+		*why = mem_dup(view->blocked_text ? view->blocked_text : "the pod is ending");
 		break;
 	case WHAT_IF_CHANGED:
 		*would = mem_printf("get another GUID%s%s", comma, pkeys);
@@ -90,6 +81,11 @@ void dry_run_say(const struct what_if_interface *interface, char **would, char *
 		*why = mem_dup("");
 	}
 	free(pkeys);
+	if (interface->stripped) {
+		char *whole = mem_printf("%s; the membership that it has now would be nobody's", *why);
+		free(*why);
+		*why = whole;
+	}
 }
 
 static const char *why_it_stays(const struct dry_run *run, const struct what_if_stray *stray)
@@ -98,10 +94,8 @@ static const char *why_it_stays(const struct dry_run *run, const struct what_if_
 		return "another writer's";
 	if (run->config->engine.orphans == ENGINE_ORPHANS_KEEP)
 		return "UFMSYNC_ORPHANS=keep";
-	if (run->totals.brake == ENGINE_BRAKE_UNSETTLED)
-		return "the brake: there are orphans at the first start; an operator confirms them";
-	if (run->totals.brake == ENGINE_BRAKE_LATCHED)
-		return "the brake: they are more than 10 and more than a quarter of our range";
+	if (run->totals.brake != ENGINE_BRAKE_OFF)
+		return "held by the brake";
 	return "";
 }
 
@@ -152,13 +146,13 @@ static void count_reason(void *aux, const struct what_if_interface *interface)
 static void warn_of_reasons(struct dry_run *run)
 {
 	static const char *const hints[][2] = {
-		{ "BadPKey", "correct the definition, or UFM_PKEY_RANGE" },
+		{ "BadPKey", "Correct the definition, or UFM_PKEY_RANGE" },
 		{ "GUIDOutOfRange", "GUID_POOL_RANGE_START and GUID_POOL_RANGE_END must be those of ib-kubernetes" },
 		{ "PKeyNotAllowed", "UFMSYNC_PKEY_POLICY=any lets them, as ib-kubernetes does" },
 		{ "NetworkNotFound",
-		  "the definition was deleted after the pod's start; with UFMSYNC_ADOPT=annotation and "
+		  "The definition was deleted after the pod's start; with UFMSYNC_ADOPT=annotation and "
 		  "the definition back it keeps what it has" },
-		{ "GUIDTaken", "see the lines below" },
+		{ "GUIDTaken", "See what is said of the same GUIDs" },
 	};
 	struct reasons reasons = { 0 };
 
@@ -168,8 +162,8 @@ static void warn_of_reasons(struct dry_run *run)
 		for (size_t k = 0; k < array_length(hints); k++)
 			if (strcmp(hints[k][0], reasons.at[i].reason) == 0)
 				hint = hints[k][1];
-		dry_run_warn(run, "%" PRIu64 " interfaces wait: %s%s%s", reasons.at[i].n, reasons.at[i].reason,
-			     *hint ? ": " : "", hint);
+		dry_run_warn(run, "interfaces that wait for %s: %" PRIu64 "%s%s", reasons.at[i].reason, reasons.at[i].n,
+			     *hint ? ". " : "", hint);
 	}
 }
 
@@ -219,24 +213,24 @@ static void warn_of_strays(struct dry_run *run)
 
 	if (totals->stripped)
 		dry_run_warn(run,
-			     "%" PRIu64 " interfaces carry a GUID that is a member, and would not keep it: with "
-			     "UFMSYNC_ADOPT=annotation %" PRIu64 " of them would. Confirm no orphans while this is so: "
-			     "running pods would lose their partition",
+			     "interfaces that carry the GUID of a member and would not keep it: %" PRIu64
+			     ", of which UFMSYNC_ADOPT=annotation would keep %" PRIu64
+			     ". Confirm no orphans while this is so: running pods would lose their partition",
 			     totals->stripped, run->adoptable);
 	if (totals->running_given)
-		dry_run_warn(run,
-			     "%" PRIu64
-			     " interfaces of running pods would be given a GUID: what they have now comes from "
-			     "nobody that is known here, and they take the new one when their pods are started anew",
-			     totals->running_given);
+		dry_run_warn(
+			run,
+			"interfaces of running pods that would be given a GUID: %" PRIu64
+			". What they have now comes from nobody that is known here; they take the new one when their "
+			"pods are started anew",
+			totals->running_given);
 	if (totals->orphans && run->config->engine.orphans == ENGINE_ORPHANS_REMOVE)
-		dry_run_warn(run, "UFMSYNC_ORPHANS=remove: no brake holds back the %" PRIu64 " orphans",
+		dry_run_warn(run, "UFMSYNC_ORPHANS=remove: no brake holds back the orphans, which are %" PRIu64,
 			     totals->orphans);
 	else if (totals->orphans && totals->brake != ENGINE_BRAKE_OFF)
 		dry_run_warn(run,
-			     "%" PRIu64
-			     " orphans stay until an operator confirms (ufmsyncctl orphans --confirm): see that "
-			     "no other cluster uses this range",
+			     "orphans that the brake holds until an operator confirms (ufmsyncctl orphans --confirm): "
+			     "%" PRIu64 ". See that no other cluster uses this range",
 			     totals->orphans);
 }
 
@@ -251,11 +245,11 @@ void dry_run_judge(struct dry_run *run)
 	warn_of_reasons(run);
 	what_if_each_twice(run->world, warn_of_twice, &named);
 	if (named.n > NAMED_MAX)
-		dry_run_warn(run, "and %" PRIu64 " more GUIDs are carried twice: -o json names them",
+		dry_run_warn(run, "further GUIDs that are carried twice: %" PRIu64 ". -o json names them",
 			     named.n - NAMED_MAX);
 	if (run->totals.ungated)
 		dry_run_warn(run,
-			     "%" PRIu64 " network definitions in use let pods start before they are members: "
-			     "\"ibKubernetesEnabled\": true in them, or type ufmsync around them",
+			     "network definitions in use that let pods start before they are members: %" PRIu64
+			     ". \"ibKubernetesEnabled\": true in them, or type ufmsync around them",
 			     run->totals.ungated);
 }

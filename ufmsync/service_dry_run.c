@@ -18,7 +18,8 @@
 enum {
 	READ_MS = 5 * 60 * 1000, /* all of it */
 	PODS_A_LINE = 20 * 1000,
-	LEASE_FRESH = 2, /* of its own durations */
+	TROUBLE_MS = 20 * 1000, /* of it with the API server, since it first did not answer */
+	LEASE_FRESH = 2,        /* of its own durations */
 };
 
 /* --- how it ends ------------------------------------------------------------------------------------------------ */
@@ -145,10 +146,20 @@ static void namespaces_end(void *aux)
 	end_of(aux, WHAT_IF_NAMESPACES);
 }
 
+/* The watch tries again by itself; but whoever waits for an answer should not wait long for one that does not come. */
 static void kube_trouble(void *aux, const struct error *err)
 {
-	if (err)
-		give_up(aux, err, "API server");
+	struct dry_run *run = aux;
+	int64_t now = loop_now_ms();
+
+	if (!err)
+		return;
+	if (!run->trouble_since)
+		run->trouble_since = now;
+	if (err->kind == ERROR_AUTH || err->kind == ERROR_INVALID || now - run->trouble_since >= TROUBLE_MS)
+		give_up(run, err, "API server");
+	else
+		say("API server: %s; tried again", err->text);
 }
 
 static void list_objects(struct dry_run *run)

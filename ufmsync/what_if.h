@@ -52,7 +52,8 @@ struct what_if_interface {
 	bool known_guid;   /* the GUID is not one that the engine drew: another run would give the same */
 	struct pkey_class joins[RECORD_MEMBERSHIPS_MAX];
 	unsigned n_joins;
-	/* It gets none, yet the GUID that it carries is a member: of no owner, so far as the service knows. */
+	/* Its GUID is a member of the PKey that its annotation names, and nobody would own this membership: it counts as an
+	 * orphan, or has gone. */
 	bool stripped;
 };
 void what_if_each(struct what_if *world, void (*visit)(void *aux, const struct what_if_interface *interface),

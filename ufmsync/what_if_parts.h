@@ -54,7 +54,8 @@ struct what_if {
 	uint64_t changes, lists; /* lists: complete ones since the last change */
 	bool listed;
 	enum engine_brake brake;
-	struct carrier *carriers; /* by GUID */
+	struct members *held[PKEY_COUNT]; /* what attachments own at the end; NULL: nothing */
+	struct carrier *carriers;         /* by GUID */
 	size_t n_carriers, carriers_max;
 	struct leave *leaves;
 	size_t n_leaves, leaves_max;

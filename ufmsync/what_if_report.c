@@ -39,18 +39,14 @@ static void find_joins(const struct what_if *world, struct what_if_interface *in
 	}
 }
 
-static bool is_listed(const struct what_if *world, struct guid guid)
+static bool is_stripped(const struct what_if *world, const struct pod_network *network)
 {
-	for (int pkey = PKEY_FIRST; pkey <= PKEY_LAST; pkey++)
-		if (pkey_set_has(&world->ours, (struct pkey){ (uint16_t)pkey }) &&
-		    member_of(world->was, (struct pkey){ (uint16_t)pkey }, guid))
-			return true;
-	return false;
-}
+	struct guid guid = network->guid;
+	struct pkey pkey;
 
-static bool is_in_range(const struct what_if *world, struct guid guid)
-{
-	return guid.v >= world->first.v && guid.v <= world->last.v;
+	return network->pkey_text && pkey_parse(&pkey, network->pkey_text) && pkey_set_has(&world->ours, pkey) &&
+	       guid.v >= world->first.v && guid.v <= world->last.v && member_of(world->was, pkey, guid) &&
+	       !member_of(world->held, pkey, guid);
 }
 
 static enum what_if_fate fate_of(const struct what_if_interface *interface)
@@ -107,8 +103,7 @@ static void visit_view(void *aux, const struct attachment_view *view)
 	interface.known_guid = view->has_guid && (interface.was_recorded || wished);
 	find_joins(all->world, &interface);
 	interface.fate = fate_of(&interface);
-	interface.stripped = interface.fate == WHAT_IF_WAITS && interface.had.v &&
-			     is_in_range(all->world, interface.had) && is_listed(all->world, interface.had);
+	interface.stripped = interface.had.v && is_stripped(all->world, network);
 	all->visit(all->aux, &interface);
 }
 

@@ -36,7 +36,8 @@ void what_if_forget_run(struct what_if *world)
 	world->engine = NULL;
 	for (int pkey = 0; pkey < PKEY_COUNT; pkey++) {
 		members_free(world->is[pkey]);
-		world->is[pkey] = NULL;
+		members_free(world->held[pkey]);
+		world->is[pkey] = world->held[pkey] = NULL;
 	}
 	for (struct chain *at = world->things[WHAT_IF_PODS].next; at != &world->things[WHAT_IF_PODS]; at = at->next) {
 		struct thing *thing = container_of(at, struct thing, in_kind);
@@ -368,6 +369,21 @@ static int let_time_pass(struct what_if *world, int64_t grace_ms, struct error *
 			 STEPS_MAX);
 }
 
+static void note_held(void *aux, const struct attachment_view *view)
+{
+	struct what_if *world = aux;
+
+	if (!view->has_guid || view->state == ATTACHMENT_LEAVING || view->state == ATTACHMENT_RESTING)
+		return;
+	for (unsigned i = 0; i < view->n_memberships; i++) {
+		const struct pkey_class *class = &view->memberships[i];
+		struct members **held = &world->held[class->pkey.v];
+		if (!*held)
+			*held = members_new();
+		members_add(*held, (struct member){ view->guid, class->membership, class->index0 });
+	}
+}
+
 int what_if_run(struct what_if *world, const struct engine_options *options, bool settled, bool confirmed, int64_t now,
 		struct error *err)
 {
@@ -385,5 +401,8 @@ int what_if_run(struct what_if *world, const struct engine_options *options, boo
 	engine_lead(world->engine, now, settled, now);
 	if (confirmed)
 		engine_confirm(world->engine, now);
-	return let_time_pass(world, options->orphan_grace_ms, err);
+	if (let_time_pass(world, options->orphan_grace_ms, err) < 0)
+		return -1;
+	engine_each(world->engine, note_held, world);
+	return 0;
 }

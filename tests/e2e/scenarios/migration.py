@@ -125,6 +125,12 @@ class Site:
         self.seen = log[-1]["seq"] if log else 0
 
 
+def joined_since(site):
+    """{pkey: how many}"""
+    joined = [pkey for pkey, guid in site.world.members() if (pkey, guid) not in site.before]
+    return {pkey: joined.count(pkey) for pkey in joined}
+
+
 def versions(world):
     return {pod["metadata"]["name"]: pod["metadata"]["resourceVersion"] for pod in
             world.client.call("GET", "%s/namespaces/%s/pods" % (CORE, world.ns()))["items"]}
@@ -159,14 +165,13 @@ def what_is_foretold_is_what_happens(world):
     expect_equal(run.joins(), {5: 4}, "joins")
     expect_equal((run.summary["removals"], run.summary["brake"]), (0, "unsettled"), "removals, brake")
     expect_equal((run.summary["patches"], run.summary["patchesOfRecordAlone"]), (10, 7), "patches")
-    expect(run.warns("2 interfaces of running pods would be given"), "of default and legacy: %r" % run)
-    expect(run.warns("5 orphans stay"), "of orphans: %r" % run)
+    expect(run.warns("running pods that would be given a GUID: 2."), "of default and legacy: %r" % run)
+    expect(run.warns("orphans that the brake holds", ": 5."), "of orphans: %r" % run)
 
     before = versions(world)
     daemon = takes_over(world, site, UFMSYNC_PKEY_POLICY="any")
     eventually("the leaked are known", lambda: daemon.metric("ufmsync_orphans") == len(site.leaked))
-    joined = set(world.members()) - set(site.before)
-    expect_equal({pkey: len([1 for p, _ in joined if p == pkey]) for pkey, _ in joined}, run.joins(), "joined")
+    expect_equal(joined_since(site), run.joins(), "joined")
     expect_equal(set(site.before) - set(world.members()), set(), "removed")
     expect_equal(daemon.metric("ufmsync_brake"), 1, "the brake is not settled")
     patched = {name for name, version in versions(world).items() if version != before[name]}
@@ -177,13 +182,60 @@ def what_is_foretold_is_what_happens(world):
 
 
 @scenario()
+def what_is_foretold_of_a_careless_start_happens_too(world):
+    """Without adoption and without the brake: the dry run says who would be stripped of what, and it comes so."""
+    site = Site(world)
+    more = {"UFMSYNC_ORPHANS": "remove"}
+    run = foretold(world, **more)
+    expect_equal(run.joins(), {5: 4, 8: 1}, "the edited definition's pod is moved as soon as its GUID has rested")
+    removed = {(int(s["pkey"], 16), objects.hex_guid(s["guid"])) for s in run.said["strays"] if s["removed"]}
+    expect_equal(removed, site.leaked | {(7, site.running["edited"][0])}, "removed")
+    expect_equal(run.summary["removals"], len(removed), repr(run))
+    expect(run.warns("UFMSYNC_ORPHANS=remove") and run.warns("would not keep it: 1"), repr(run))
+    world.start(**more)
+    eventually("all that was named is gone", lambda: not removed & set(world.members()))
+    eventually("all that was counted has joined", lambda: joined_since(site) == run.joins())
+    expect_equal(set(site.before) - set(world.members()), removed, "nothing else is gone")
+    reasons = {e["reason"]: e["objects"] for e in run.said["events"]}
+    eventually("its Events are those", lambda: {reason: len({e["regarding"]["name"] for e in world.client.call(
+        "GET", "/apis/events.k8s.io/v1/namespaces/%s/events" % world.ns())["items"] if e["reason"] == reason})
+        for reason in reasons} == reasons)
+
+
+@scenario()
+def what_to_look_at_first_is_named(world):
+    """Settings that do not fit the site, and who else writes there."""
+    world.start_ufm()
+    world.nad("ib", objects.ib_config("0x5"))
+    world.nad("open", objects.ib_config("0x6", gated=False))
+    world.nad("far", objects.ib_config("0x700"))
+    ibk = IbKubernetes(world, "0300000000000000")
+    world.pod("outside", "ib")
+    ibk.add("outside")
+    world.pod("ungated", "open")
+    world.pod("far", "far")
+    world.pod("stranger", "%s/theirs" % world.ns("b"))
+    world.nad("theirs", objects.ib_config("0x5"), "b")
+    pod = objects.pod(world.ns("ufmsync"), "ib-kubernetes-7f")
+    pod["spec"]["containers"][0]["image"] = "example.invalid/mellanox/ib-kubernetes:v1.2"
+    world.client.call("POST", "%s/namespaces/%s/pods" % (CORE, world.ns("ufmsync")), pod)
+    run = foretold(world, UFM_PKEY_RANGE="0x1-0xff", UFMSYNC_RECORD_KEY=None, GUID_POOL_RANGE_START=None,
+                   GUID_POOL_RANGE_END=None, UFMSYNC_PKEY_POLICY="namespace", **ADOPT)
+    for words in (("wait for GUIDOutOfRange: 1", "those of ib-kubernetes"), ("wait for BadPKey: 1", "UFM_PKEY_RANGE"),
+                  ("wait for PKeyNotAllowed: 1", "UFMSYNC_PKEY_POLICY=any"), ("before they are members: 1", "ibKubernetesEnabled"),
+                  ("ib-kubernetes runs", "%s/ib-kubernetes-7f" % world.ns("ufmsync")), ("UFMSYNC_RECORD_KEY is not set",),
+                  ("GUID_POOL_RANGE_START and GUID_POOL_RANGE_END are not both set",)):
+        expect(run.warns(*words), "%r in %r" % (words, run))
+
+
+@scenario()
 def without_adoption_it_says_whom_adoption_would_keep(world):
     """A definition that was edited under its pods is where annotation and definition differ."""
     site = Site(world)
     run = foretold(world)
     expect_equal(run.of("edited")[0]["fate"], WAITS, repr(run))
     expect_equal((run.of("edited")[0]["reason"], run.summary["stripped"]), ("GUIDTaken", 1), "why")
-    expect(run.warns("UFMSYNC_ADOPT=annotation 1 of them would", "Confirm no orphans"), repr(run))
+    expect(run.warns("would not keep it: 1, of which UFMSYNC_ADOPT=annotation would keep 1.", "Confirm no orphans"), repr(run))
     stray = [s for s in run.said["strays"] if s["pod"]]
     expect_equal([(s["pod"], objects.hex_guid(s["guid"])) for s in stray],
                  [(world.ns() + "/edited", site.running["edited"][0])], "an orphan that a pod carries")
