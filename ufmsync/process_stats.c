@@ -1,7 +1,6 @@
 #include "ufmsync/process_stats.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,30 +86,34 @@ static int64_t clock_ms(clockid_t clock)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
-static void read_memory(struct process_figures *figures)
+/* "" when it cannot be read. */
+static void read_line(char *line, size_t size, const char *path)
 {
-	FILE *file = fopen("/proc/self/statm", "re");
-	uint64_t all = 0, resident = 0, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	FILE *file = fopen(path, "re");
 
-	if (file && fscanf(file, "%" SCNu64 " %" SCNu64, &all, &resident) == 2) {
-		figures->virtual_bytes = all * page;
-		figures->resident_bytes = resident * page;
-	}
+	if (!file || !fgets(line, (int)size, file))
+		line[0] = '\0';
 	if (file)
 		fclose(file);
+}
+
+static void read_memory(struct process_figures *figures)
+{
+	char line[256], *rest;
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	read_line(line, sizeof line, "/proc/self/statm");
+	figures->virtual_bytes = strtoull(line, &rest, 10) * page;
+	figures->resident_bytes = strtoull(rest, NULL, 10) * page;
 }
 
 /* When it began, in ticks since the machine did: the 22nd field, behind a name in brackets that may hold anything. */
 static int64_t started_wall_ms(void)
 {
-	FILE *file = fopen("/proc/self/stat", "re");
-	char line[1024] = "";
+	char line[1024];
 	uint64_t ticks = 0;
 
-	if (file && !fgets(line, sizeof line, file))
-		line[0] = '\0';
-	if (file)
-		fclose(file);
+	read_line(line, sizeof line, "/proc/self/stat");
 	const char *p = strrchr(line, ')');
 	for (int field = 2; p && field < 22; field++)
 		p = strchr(p + 1, ' ');

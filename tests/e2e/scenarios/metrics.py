@@ -13,7 +13,8 @@ from scenario import expect, expect_equal, scenario
 from servers import eventually, make_ca, make_certificate
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
-PATIENT = {"UFMSYNC_LEASE_DURATION": "300s", "UFMSYNC_LEASE_RENEW_DEADLINE": "200s"}  # nobody else leads meanwhile
+# Nobody else leads meanwhile, and no request fails because the machine is busy.
+PATIENT = {"UFMSYNC_LEASE_DURATION": "300s", "UFMSYNC_LEASE_RENEW_DEADLINE": "200s", "UFM_TIMEOUT": "60s"}
 SAMPLE = re.compile(r'([a-z_]+(?:\{[a-z_]+="[^"\\]*"(?:,[a-z_]+="[^"\\]*")*\})?) (\S+)')
 UFM, KUBE = "ufmsync_ufm_request_duration_seconds", "ufmsync_kube_request_duration_seconds"
 GOOD_AUDITS = 'ufmsync_audits_total{outcome="ok"}'
@@ -85,14 +86,14 @@ def outcomes(daemon, name, outcome, **labels):
 class Scrapers:
     """Some Prometheuses that scrape all the time."""
 
-    def __init__(self, daemon, n=4):
+    def __init__(self, daemon, n=3):
         self.daemon, self.over, self.texts, self.problems = daemon, threading.Event(), [], []
         self.threads = [threading.Thread(target=self.work, daemon=True) for _ in range(n)]
         for thread in self.threads:
             thread.start()
 
     def work(self):
-        while not self.over.wait(0.05):
+        while not self.over.wait(0.1):
             try:
                 status, body = self.daemon.get("/metrics")[:2]
                 self.texts.append(body.decode())
@@ -151,32 +152,31 @@ def burst_of_200_pods_is_counted_while_others_scrape(world):
 
 @scenario()
 def what_tenants_write_is_no_label(world):
+    world.ns("a", {"ufmsync.io/pkeys": '0x5"} 1\nevil{x="'})
     daemon = world.start(**PATIENT)
     before = scrape(daemon)
     world.nad("evil", objects.ib_config('0x5"} 1\nufmsync_leader{x="'))
     world.nad("ib", objects.ib_config("0x5", name='ib"} 1\nufmsync_leader{x="'))
-    world.annotate_namespace("a", {"ufmsync.io/pkeys": '0x5"} 1\nevil{x="'})
     world.pod("bad-pkey", "evil", labels={"evil": "x"})
     world.event("bad-pkey", "BadPKey")
     world.pod("not-allowed", "ib")
     world.event("not-allowed", "PKeyNotAllowed")
     world.pod("odd", [{"name": 'ib"} 1\nevil{x="', "interface": 'net"1\\', "cni-args": {"guid": '"\n'}}])
     world.annotate_namespace("a", {"ufmsync.io/pkeys": "0x5"})
-    world.guid("not-allowed")
-    after = scrape(daemon)
-    expect_equal(set(after), set(before), "series")
-    expect_equal(after[PUBLISHED + "_count"], 1, "timed: what was refused for a while, from then on")
+    eventually("what was refused for a while is timed from then on", counted(daemon, 1))
+    expect_equal(set(scrape(daemon)), set(before), "series")
 
 
 @scenario("mock")
 def faults_are_told_apart(world):
     world.nad("ib", objects.ib_config("0x5"))
-    daemon = world.start(**PATIENT)
+    daemon = world.start(**dict(PATIENT, UFM_TIMEOUT="1s"))
     before = scrape(daemon)
-    world.ufm.fault("hang", times=1, match={"operation": "write"})
+    world.ufm.fault("hang", match={"operation": "write"})
     world.pod("p", "ib")
     eventually("it has waited a while", lambda: daemon.metric("ufmsync_queue_oldest_seconds") > 0.3)
-    eventually("no answer came in time", lambda: outcomes(daemon, UFM, "timeout", operation="join") == 1)
+    eventually("no answer came in time", lambda: outcomes(daemon, UFM, "timeout", operation="join") >= 1)
+    world.ufm.heal()
     world.guid("p", timeout=40)
     for fault, outcome in (({"action": "status", "code": 503}, "unavailable"), ({"action": "unauthorized"}, "unauthorized"),
                            ({"action": "html", "code": 404}, "unreadable")):
@@ -193,10 +193,10 @@ def faults_are_told_apart(world):
     eventually("all watches are open", lambda: total(scrape(daemon), "ufmsync_watch_connected") == 3, 40)
     world.pod("q", "ib")
     world.guid("q", timeout=40)
+    eventually("nothing is on its way", lambda: daemon.metric("ufmsync_queue_oldest_seconds") == 0)
     after = scrape(daemon)
     expect_equal(set(after), set(before), "series")
     expect(total(after, "ufmsync_watch_ends_total") >= 3, "watches that ended")
-    expect_equal(after["ufmsync_queue_oldest_seconds"], 0, "nothing is on its way")
 
 
 @scenario("mock")
@@ -226,9 +226,9 @@ def rights_that_are_missing_show_as_forbidden(world):
 def both_replicas_tell_their_part(world):
     world.nad("ib", objects.ib_config("0x5"))
     world.pod("there", "ib")
-    first = world.start()
+    first = world.start(**PATIENT)
     world.guid("there")
-    second = world.start(wait=False, POD_UID="uid-2")
+    second = world.start(wait=False, POD_UID="uid-2", **PATIENT)
     eventually("it knows the pods", lambda: second.get("/readyz")[0] == 200)
     world.pod("p", "ib")
     eventually("the leader counts it", counted(first, 1))
@@ -239,7 +239,7 @@ def both_replicas_tell_their_part(world):
     expect_equal(standby[PUBLISHED + "_count"], 0, "the standby publishes nothing")
     expect_equal(total(standby, KUBE + "_count", operation="patch_pod"), 0, "nor does it patch")
     expect(total(standby, KUBE + "_count", operation="read_lease", outcome="ok") > 0, "it looks at the Lease")
-    first.kill()
+    first.stop()
     eventually("the other leads", lambda: second.metric("ufmsync_leader") == 1 and second.metric("ufmsync_listed") == 1, 30)
     eventually("it knows what there is", lambda: second.metric("ufmsync_members_wanted") == 2)
     world.pod("q", "ib")
