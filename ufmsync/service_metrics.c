@@ -225,10 +225,10 @@ static void kube_metrics(const struct service *service, struct buf *out)
 			 (const char *const[]){ "ok", "stale", "refused", "failed", NULL },
 			 (const uint64_t[]){ service->counts.patch_ok, service->counts.patch_stale,
 					     service->counts.patch_refused, service->counts.patch_failed });
-	metrics_counters(
-		out, "ufmsync_events_total", "Events on pods and networks by what became of them.", "outcome",
-		(const char *const[]){ "sent", "series", "dropped", "refused", "failed", NULL },
-		(const uint64_t[]){ events.created, events.series, events.dropped, events.refused, events.failed });
+	metrics_counters(out, "ufmsync_events_total", "Events on pods and networks by what became of them.", "outcome",
+			 (const char *const[]){ "sent", "series", "dropped", "closed", "refused", "failed", NULL },
+			 (const uint64_t[]){ events.created, events.series, events.dropped, events.closed,
+					     events.refused, events.failed });
 	watch_metrics(service, out);
 }
 

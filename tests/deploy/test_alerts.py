@@ -20,7 +20,7 @@ OUTCOMES = {
     "ufmsync_pod_patches_total": ("ok", "stale", "refused", "failed"),
     "ufmsync_attach_requests_total": ("attached", "refused", "timed_out", "unauthenticated", "forbidden", "bad_request",
                                       "node_busy", "busy", "unavailable", "client_left"),
-    "ufmsync_events_total": ("sent", "series", "dropped", "refused", "failed"),
+    "ufmsync_events_total": ("sent", "series", "dropped", "closed", "refused", "failed"),
 }
 NONE = ("ufmsync_brake", "ufmsync_orphans", "ufmsync_foreign_members", "ufmsync_members_missing", "ufmsync_members_unexpected",
         "ufmsync_attachments_blocked", "ufmsync_attach_waiting", "ufmsync_queue_oldest_seconds",

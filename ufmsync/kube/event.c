@@ -278,10 +278,10 @@ static void close_namespace(struct entry *entry)
 
 	event_item_close(&entry->item, loop_now_ms() + CLOSED_MS);
 	while ((other = event_item_neighbour(&entry->item))) {
-		events->counts.dropped++;
+		events->counts.closed++;
 		entry_free(entry_of(other));
 	}
-	events->counts.dropped++;
+	events->counts.closed++;
 	entry_free(entry);
 }
 
@@ -442,7 +442,7 @@ void kube_events_say(struct kube_events *events, const struct kube_event *event)
 	struct entry *entry;
 
 	if (event_queue_is_closed(events->queue, event->namespace, loop_now_ms())) {
-		events->counts.dropped++;
+		events->counts.closed++;
 		return;
 	}
 	entry = find(events, event, note, hash);

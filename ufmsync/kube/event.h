@@ -41,7 +41,8 @@ void kube_events_set_series_ms(struct kube_events *events, int64_t least_ms);
 
 struct kube_events_counts {
 	uint64_t created, series; /* Events made; repetitions written on them */
-	uint64_t dropped;         /* not sent: no room, or the namespace is being deleted */
+	uint64_t dropped;         /* not sent: no room, or somebody else leads by now */
+	uint64_t closed;          /* nor can they be: their namespace is being deleted, or gone */
 	uint64_t refused;         /* by the API server: no right to, or not as it wants them */
 	uint64_t failed;          /* no answer, or none that was well, as often as it was tried */
 };

@@ -196,10 +196,11 @@ def nothing_is_tried_again_in_a_namespace_that_is_being_deleted(world):
         world.finish_pod(name, ns="ends")
     for guid in guids:
         world.gone_from_ufm(guid)
-    eventually("both are given up", lambda: daemon.metric('ufmsync_events_total{outcome="dropped"}') == 2)
+    eventually("both are given up", lambda: daemon.metric('ufmsync_events_total{outcome="closed"}') == 2)
     world.pod("r", "ib")
     world.event("r", "Member")
-    expect_equal(daemon.metric('ufmsync_events_total{outcome="refused"}'), 0, "refusals")
+    for outcome in ("refused", "dropped", "failed"):
+        expect_equal(daemon.metric('ufmsync_events_total{outcome="%s"}' % outcome), 0, outcome)
     expect_equal(daemon.said("KUBE_FORBIDDEN") + daemon.said("EVENT_REFUSED"), [], "no trouble of ours")
 
 

@@ -278,9 +278,9 @@ static void on_trouble(void *aux, const struct error *err)
 	heard = err ? *err : (struct error){ 0 };
 }
 
-static bool is_dropped(void)
+static bool is_closed(void)
 {
-	return kube_events_counts(events).dropped >= 1;
+	return kube_events_counts(events).closed >= 1;
 }
 
 static void test_nothing_is_tried_in_a_namespace_that_is_being_deleted(void **state)
@@ -290,10 +290,10 @@ static void test_nothing_is_tried_in_a_namespace_that_is_being_deleted(void **st
 	kube_events_on_trouble(events, on_trouble, NULL);
 	api_serve(serve_terminating);
 	say("p", "a");
-	api_until(is_dropped);
+	api_until(is_closed);
 	say("p", "a");
 	say("q", "b");
-	assert_int_equal(kube_events_counts(events).dropped, 3);
+	assert_int_equal(kube_events_counts(events).closed, 3);
 	kube_events_say(events, &(struct kube_event){ .namespace = "other",
 						      .name = "p",
 						      .uid = "",
@@ -318,7 +318,7 @@ static void test_a_namespace_that_is_gone_is_no_trouble(void **state)
 	kube_events_on_trouble(events, on_trouble, NULL);
 	api_serve(serve_no_namespace);
 	say("p", "a");
-	api_until(is_dropped);
+	api_until(is_closed);
 	assert_int_equal(troubles, 0);
 	assert_int_equal(kube_events_counts(events).refused, 0);
 }
