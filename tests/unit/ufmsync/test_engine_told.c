@@ -224,6 +224,35 @@ static void test_who_waits_while_the_fabric_manager_is_away_is_told_so_and_not_o
 	world_free(world);
 }
 
+static void test_who_waits_behind_a_failing_write_is_told_so(void **state)
+{
+	char name[8], line[128];
+
+	(void)state;
+	struct world *world = world_new();
+	world->options.batch_max = 1;
+	world_start(world);
+	world_network(world, "a/ib", IB("0x5"));
+	world_run(world);
+	world->mute = MUTE;
+	world_forget(world);
+	world->write_error = ERROR_RETRY;
+	for (int i = 0; i < 6; i++) {
+		snprintf(name, sizeof name, "a/p%d", i);
+		world_pod(world, name, "ib");
+	}
+	world_pass(world, 6000);
+	assert_null(strstr(world->log, "Assigned"));
+	for (int i = 0; i < 6; i++) {
+		snprintf(line, sizeof line,
+			 "EVENT a/p%d FabricUnavailable: the fabric manager cannot be written to: ", i);
+		const char *first = strstr(world->log, line);
+		assert_non_null(first);
+		assert_null(strstr(first + 1, line));
+	}
+	world_free(world);
+}
+
 static void fail_lists(struct world *world, int64_t ms)
 {
 	for (int64_t end = world->now + ms; world->now < end; world_pass(world, 500)) {
@@ -348,6 +377,7 @@ int main(void)
 		cmocka_unit_test(test_each_trouble_of_guids_ends_with_what_to_do),
 		cmocka_unit_test(test_a_refused_guid_is_named_with_its_pkey),
 		cmocka_unit_test(test_who_waits_while_the_fabric_manager_is_away_is_told_so_and_not_often),
+		cmocka_unit_test(test_who_waits_behind_a_failing_write_is_told_so),
 		cmocka_unit_test(test_who_waits_for_the_first_list_is_told_so),
 		cmocka_unit_test(test_a_restart_says_nothing_of_those_who_have_what_they_need),
 		cmocka_unit_test(test_nobody_is_called_a_member_who_is_none),
