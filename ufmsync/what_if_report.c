@@ -103,7 +103,7 @@ static void visit_view(void *aux, const struct attachment_view *view)
 	interface.known_guid = view->has_guid && (interface.was_recorded || wished);
 	find_joins(all->world, &interface);
 	interface.fate = fate_of(&interface);
-	interface.stripped = interface.had.v && is_stripped(all->world, network);
+	interface.stripped = network && interface.had.v && is_stripped(all->world, network);
 	all->visit(all->aux, &interface);
 }
 

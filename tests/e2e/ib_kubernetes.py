@@ -67,10 +67,10 @@ class IbKubernetes:
             found.append(element)
         return found
 
-    def add(self, name, ns="a", publish=True):
+    def add(self, name, ns="a", publish=True, pod=None):
         """Joins the pod's networks one by one, then patches what it makes of the annotations as they were: `publish` False is
-        a crash between the two."""
-        pod = self.world.get_pod(name, ns)
+        a crash between the two; `pod`: as its watch showed it a while ago."""
+        pod = pod or self.world.get_pod(name, ns)
         if pod["spec"].get("hostNetwork") or objects.NETWORKS not in pod["metadata"].get("annotations", {}):
             return []
         elements, guids = self.elements(pod), []

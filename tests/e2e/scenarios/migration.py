@@ -279,7 +279,11 @@ def what_runs_twice_by_mistake_strips_nobody(world):
     world.pod("new", "ib")
     guid = world.guid("new")
     expect_equal(ibk.add("new"), [], "it skips what is configured")
-    always("nobody who runs loses anything", lambda: site.seats | {(5, guid)} <= set(world.members()), 2.5)
+    stale = world.pod("raced", "ib")
+    ours = world.guid("raced")
+    theirs, = ibk.add("raced", pod=stale)  # it saw it before, and overwrites what the service has published
+    eventually("the pod says again what was decided", lambda: objects.hex_guid(objects.guid_of(world.get_pod("raced"))) == ours)
+    always("nobody who runs loses anything", lambda: site.seats | {(5, guid), (5, ours), (5, theirs)} <= set(world.members()), 2.5)
     site.never_left()
     expect_equal(daemon.metric("ufmsync_brake"), 1, "what belongs to no pod stays until somebody has looked")
     ibk.delete("one")  # both take it back
