@@ -259,10 +259,10 @@ def minutes(text):
     return int(number) * {"m": 1, "h": 60, "d": 1440}[unit]
 
 
-def series_of(namespace, name, values, last):
+def series_of(cluster, name, values, last):
     """`name{pod,label="value"}` as a target of Prometheus has it, until minute `last`."""
     name, letter, more = re.fullmatch(r"(\w+)\{(\w)(,.*)?\}", name).groups()
-    labels = ",".join('%s="%s"' % item for item in dict(target(letter), namespace=namespace).items())
+    labels = ",".join('%s="%s"' % item for item in dict(target(letter), namespace="kube-system", cluster=cluster).items())
     return {"series": "%s{%s%s}" % (name, labels, more or ""), "values": values.replace("x10000", "x%d" % (last + 1))}
 
 
@@ -282,32 +282,34 @@ class Alerts(unittest.TestCase):
     def setUpClass(cls):
         cls.alerts = {alert["alert"]: alert for alert in monitoring.alerts()}
 
-    def check(self, case, namespace):
+    def check(self, case, cluster):
         """(tests of the alert with its text, tests of all that fires)"""
         alert = self.alerts[case.alert]
         fires = case.begin + minutes(alert.get("for", "0m"))
         labels = dict(case.labels, **alert["labels"])
-        if case.alert != "UfmsyncDown":  # which knows no namespace: nobody is there
-            labels["namespace"] = namespace
+        if case.alert != "UfmsyncDown":  # which knows nothing of what is not there
+            labels["cluster"] = cluster
+        if case.alert not in ("UfmsyncDown", "UfmsyncTwoLeaders"):
+            labels["namespace"] = "kube-system"
         shown = {"exp_labels": labels, "exp_annotations": {
             key: rendered(text, labels, case.value) for key, text in alert["annotations"].items()}}
         series = ",".join('%s="%s"' % item for item in dict(labels, alertname=case.alert, alertstate="firing").items())
-        expression = firing('alertname!~"%s"' % "|".join(case.along), *['namespace="%s"' % namespace] * ("namespace" in labels))
+        expression = firing('alertname!~"%s"' % "|".join(case.along), *['cluster="%s"' % cluster] * ("cluster" in labels))
         before = [{"expr": expression, "eval_time": "%dm" % (fires - 1), "exp_samples": []}] if fires else []
         return {"eval_time": "%dm" % fires, "alertname": case.alert, "exp_alerts": [shown]}, before + [
             {"expr": expression, "eval_time": "%dm" % fires, "exp_samples": [{"labels": "ALERTS{%s}" % series, "value": 1}]}]
 
     def play(self, name, worlds, last, texts=(), expressions=()):
         return {"name": name, "interval": "1m", "alert_rule_test": texts, "promql_expr_test": expressions, "input_series": [
-            series_of(namespace, *one, last) for namespace, series in worlds.items() for one in series.items()]}
+            series_of(cluster, *one, last) for cluster, series in worlds.items() for one in series.items()]}
 
     def of_cases(self, name, cases):
-        """All at a time, each in a namespace of its own."""
+        """All at a time, each in a cluster of its own."""
         worlds, texts, expressions = {}, {}, []
         for number, case in enumerate(cases):
-            namespace = "case-%d" % number
-            worlds[namespace] = {**case.base(healthy()), **case.changed}
-            text, more = self.check(case, namespace)
+            cluster = "case-%d" % number
+            worlds[cluster] = {**case.base(healthy()), **case.changed}
+            text, more = self.check(case, cluster)
             # promtool wants all alerts of a name and a time together.
             texts.setdefault((text["eval_time"], text["alertname"]), dict(text, exp_alerts=[]))["exp_alerts"] += text["exp_alerts"]
             expressions += more
