@@ -89,7 +89,7 @@ def a_plugin_asks(world, daemon):
 
 PATCH, GET = ("", "pods", "patch", None), ("", "pods", "get", None)
 EVENT, REPEATED = (("events.k8s.io", "events", verb, None) for verb in ("create", "patch"))
-EVENTS = "must allow to create and patch events of events.k8s.io"
+EVENTS = "events of events.k8s.io"
 ACCESS = "the service's own account lacks the right to "
 LATER = {
     PATCH: (a_pod_waits, call("patch_pod"), words_of(PATCH), "KUBE_FORBIDDEN"),
