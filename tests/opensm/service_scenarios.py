@@ -4,6 +4,7 @@ import signal
 import time
 
 import objects
+from exposition import scrape, total
 from fabric import DEFAULT, guid_of_host
 from scenario import expect, expect_equal
 from servers import always, eventually
@@ -45,6 +46,10 @@ def two_hundred_pods_at_once_are_one_file(world):
     expect(daemon.metric("ufmsync_opensm_files_written_total") <= 2, "files: %s" %
            daemon.metric("ufmsync_opensm_files_written_total"))
     expect(daemon.metric("ufmsync_opensm_reloads_total") <= 3, "reloads: %s" % daemon.metric("ufmsync_opensm_reloads_total"))
+    series = scrape(daemon)
+    expect_equal(total(series, "ufmsync_opensm_job_duration_seconds_count", operation="join", outcome="ok"),
+                 series['ufmsync_fabric_writes_total{outcome="ok"}'], "joins that were measured")
+    expect(total(series, "ufmsync_opensm_job_duration_seconds_sum", operation="join") > 0.01, "OpenSM's time is in them")
 
 
 def two_pkeys_and_the_limited_partition(world):

@@ -6,8 +6,9 @@ import re
 import sys
 
 import objects
+from exposition import ROOT, parse
 from scenario import expect, expect_equal, scenario
-from scenarios.metrics import PATIENT, ROOT, parse
+from scenarios.metrics import PATIENT
 from servers import eventually
 
 sys.path.append(os.path.join(ROOT, "tests/deploy"))
