@@ -81,75 +81,88 @@ static void look_at_ca(struct setup_facts *facts, struct certificates **ret, con
 	*ret = ca;
 }
 
-static void look_at_trust(struct setup_facts *facts, struct certificates **ret, const struct setup_objects *objects,
-			  const struct certificates *ca, const struct setup_wish *wish, int64_t now_s)
+/* What there is besides the objects themselves while they are looked at. */
+struct look {
+	const struct setup_objects *objects;
+	const struct setup_wish *wish;
+	int64_t now_s;
+	struct certificates *ca, *trust,
+		*beside; /* our own CA, whom the nodes trust, what stands beside the certificate */
+};
+
+static bool is_in(const struct certificates *certificates, size_t i, const struct certificates *in)
 {
-	const char *since = json_str(objects->at[SETUP_CA], "metadata", "annotations", SETUP_CA_SINCE, NULL);
-	bool managed = setup_is_managed(objects, SETUP_CA);
+	return in && certificates_is_in(certificates, i, in);
+}
+
+static void look_at_trust(struct setup_facts *facts, struct look *look)
+{
+	const json_t *object = look->objects->at[SETUP_CA];
+	const char *since = json_str(object, "metadata", "annotations", SETUP_CA_SINCE, NULL);
+	bool managed = setup_is_managed(look->objects, SETUP_CA);
 	int64_t ms;
 
-	if (!objects->at[SETUP_CA])
+	if (!object)
 		return;
-	struct certificates *trust = certificates_of(objects, SETUP_CA, SETUP_KEY_CA, &facts->trust.why);
+	struct certificates *trust = certificates_of(look->objects, SETUP_CA, SETUP_KEY_CA, &facts->trust.why);
 	facts->trust.state = !trust ? SETUP_BROKEN : managed ? SETUP_OURS : SETUP_FOREIGN;
 	if (!trust)
 		return;
-	facts->trust.has_ca = ca && certificates_is_in(ca, 0, trust);
+	facts->trust.has_ca = look->ca && certificates_is_in(look->ca, 0, trust);
 	if (since && json_time_ms(&ms, since))
 		facts->trust.since_s = ms / 1000;
 	for (size_t i = 0; i < certificates_count(trust); i++) {
-		bool current = ca && certificates_is_in(trust, i, ca);
-		facts->trust.has_expired |= managed && certificates_life(trust, i).until_s <= now_s;
-		facts->trust.has_former |= !current && certificates_is_own_ca(trust, i, wish->namespace);
+		bool expired = certificates_life(trust, i).until_s <= look->now_s, current = is_in(trust, i, look->ca);
+		/* One that stands beside the certificate would only come back. */
+		facts->trust.has_expired |= managed && expired && !current && !is_in(trust, i, look->beside);
+		facts->trust.has_former |= !current && certificates_is_own_ca(trust, i, look->wish->namespace);
 	}
-	*ret = trust;
+	look->trust = trust;
 }
 
-static void look_at_ca_beside(struct setup_facts *facts, const struct setup_objects *objects,
-			      const struct certificates *trust)
+static void look_at_ca_beside(struct setup_facts *facts, const struct look *look)
 {
-	struct error ignored;
-	struct certificates *beside = certificates_of(objects, SETUP_TLS, SETUP_KEY_CA, &ignored);
-
-	facts->server.has_ca = beside && certificates_count(beside) > 0;
-	facts->server.ca_published = facts->server.has_ca && trust;
-	for (size_t i = 0; facts->server.ca_published && i < certificates_count(beside); i++)
-		facts->server.ca_published = certificates_is_in(beside, i, trust);
-	certificates_free(beside);
+	facts->server.has_ca = look->beside && certificates_count(look->beside) > 0;
+	facts->server.ca_published = facts->server.has_ca;
+	for (size_t i = 0; facts->server.ca_published && i < certificates_count(look->beside); i++)
+		facts->server.ca_published = is_in(look->beside, i, look->trust);
 }
 
-static void look_at_server(struct setup_facts *facts, const struct setup_objects *objects,
-			   const struct certificates *ca, const struct certificates *trust,
-			   const struct setup_wish *wish, int64_t now_s)
+static void look_at_server(struct setup_facts *facts, const struct look *look)
 {
-	if (!objects->at[SETUP_TLS])
+	const struct setup_wish *wish = look->wish;
+
+	if (!look->objects->at[SETUP_TLS])
 		return;
 	facts->server.state = SETUP_BROKEN;
-	if (check_pair(objects, SETUP_TLS, &facts->server.why) < 0)
+	if (check_pair(look->objects, SETUP_TLS, &facts->server.why) < 0)
 		return;
-	struct certificates *server = certificates_of(objects, SETUP_TLS, SETUP_KEY_CERT, &facts->server.why);
+	struct certificates *server = certificates_of(look->objects, SETUP_TLS, SETUP_KEY_CERT, &facts->server.why);
 	if (!server)
 		return;
 	facts->server.state = certificates_is_of_own_ca(server, 0, wish->namespace) ? SETUP_OURS : SETUP_FOREIGN;
 	facts->server.life = certificates_life(server, 0);
-	facts->server.by_ca = ca && certificates_is_signed_by(server, ca);
+	facts->server.by_ca = look->ca && certificates_is_signed_by(server, look->ca);
 	facts->server.has_name = certificates_have_name(server, wish->names[0]);
 	facts->server.has_only = certificates_have_only(server, wish->names, wish->n_names);
-	facts->server.trusted = trust && certificates_are_trusted(server, trust, now_s);
-	look_at_ca_beside(facts, objects, trust);
+	facts->server.trusted = look->trust && certificates_are_trusted(server, look->trust, look->now_s);
+	look_at_ca_beside(facts, look);
 	certificates_free(server);
 }
 
 void setup_look(struct setup_facts *facts, const struct setup_objects *objects, const struct setup_wish *wish,
 		int64_t now_s)
 {
-	struct certificates *ca = NULL, *trust = NULL;
+	struct look look = { .objects = objects, .wish = wish, .now_s = now_s };
+	struct error ignored;
 
 	*facts = (struct setup_facts){ 0 };
 	look_at_key(facts, objects);
-	look_at_ca(facts, &ca, objects, wish);
-	look_at_trust(facts, &trust, objects, ca, wish, now_s);
-	look_at_server(facts, objects, ca, trust, wish, now_s);
-	certificates_free(ca);
-	certificates_free(trust);
+	look_at_ca(facts, &look.ca, objects, wish);
+	look.beside = certificates_of(objects, SETUP_TLS, SETUP_KEY_CA, &ignored);
+	look_at_trust(facts, &look);
+	look_at_server(facts, &look);
+	certificates_free(look.ca);
+	certificates_free(look.trust);
+	certificates_free(look.beside);
 }

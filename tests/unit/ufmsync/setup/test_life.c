@@ -490,6 +490,21 @@ static void test_a_foreign_certificate_stays_and_its_ca_reaches_the_nodes(void *
 	certificate_pair_free(&next_ca);
 }
 
+static void test_an_expired_ca_that_stands_beside_it_is_no_endless_matter(void **state)
+{
+	struct cluster *cluster = *state;
+	struct certificate_pair ca = foreign_ca(NOW, 1000), expired = foreign_ca(NOW - 100 * DAY, 10);
+
+	put_foreign(cluster, &ca, true);
+	char *both = mem_printf("%s%s", expired.cert, ca.cert);
+	put(cluster, SETUP_TLS, SETUP_KEY_CA, both);
+	expect_right(cluster, &ca);
+	assert_int_equal(count_cas(cluster), 2);
+	free(both);
+	certificate_pair_free(&ca);
+	certificate_pair_free(&expired);
+}
+
 static void test_a_site_may_go_over_from_ours_to_its_own(void **state)
 {
 	struct cluster *cluster = *state;
@@ -545,6 +560,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_a_ca_that_the_site_added_stays, begin, end),
 		cmocka_unit_test_setup_teardown(test_what_cannot_be_used_is_not_touched, begin, end),
 		cmocka_unit_test_setup_teardown(test_a_foreign_certificate_stays_and_its_ca_reaches_the_nodes, begin,
+						end),
+		cmocka_unit_test_setup_teardown(test_an_expired_ca_that_stands_beside_it_is_no_endless_matter, begin,
 						end),
 		cmocka_unit_test_setup_teardown(test_a_site_may_go_over_from_ours_to_its_own, begin, end),
 		cmocka_unit_test_setup_teardown(test_without_its_ca_the_nodes_cannot_trust_a_foreign_one, begin, end),
