@@ -103,6 +103,15 @@ class Image(unittest.TestCase):
             self.assertEqual(found, set(programs))
             self.assertEqual({f for f in files if f.endswith((".py", ".sh", ".pl"))}, set())
 
+    def test_what_manifests_start_is_there(self):
+        started = set()
+        for folder, _, names in os.walk(os.path.join(ROOT, "deploy")):
+            for name in names:
+                if name.endswith(".yaml"):
+                    started |= set(re.findall(r'command: \["(/[^"]*/ufmsync[^"]*)"', read(os.path.join(folder, name))))
+        self.assertIn("/usr/bin/ufmsync-cni-install", started)
+        self.assertLessEqual(started, {program for programs in image_programs().values() for program in programs})
+
     def test_the_node_image_needs_two_libraries(self):
         libraries = {os.path.basename(f) for f in self.made.files("node") if ".so" in f}
         self.assertEqual({name.split(".so")[0] for name in libraries if not name.startswith("ld-")}, {"libc", "libjansson"})
