@@ -97,9 +97,8 @@ static void look_at_service_rights(struct doctor *doctor)
 	}
 	if (missing.n > 0)
 		doctor_say(doctor, DOCTOR_FAILURE, "rights of the service",
-			   "%s may not: %s: apply the ClusterRole, the Role and their bindings of the deployment; or "
-			   "name its "
-			   "namespace with --service-namespace",
+			   "%s may not: %s: apply deploy/base/rbac.yaml (a part of deploy/ufm and deploy/opensm), or "
+			   "name its namespace with --service-namespace",
 			   user, doctor_names_text(&missing));
 	if (https.n > 0)
 		doctor_say(doctor, DOCTOR_WARNING, "rights of the service",
