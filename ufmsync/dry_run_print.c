@@ -129,9 +129,10 @@ static void print_sums(struct dry_run *run)
 
 	printf("Dry run: nothing was changed. A service that starts now would change %s.\n\n",
 	       dry_run_changes(run) ? "what follows" : "nothing either");
-	printf("Fabric      %s%s%s: %" PRIu64 " members in %" PRIu64 " PKeys, %" PRIu64 " of them in our range\n",
+	printf("Fabric      %s%s%s: %" PRIu64 " members, %" PRIu64 " of them in our range; PKeys with members: %" PRIu64
+	       "\n",
 	       settings_get(run->config->settings, SETTING_DAEMON_SM_PLUGIN), run->version ? " " : "",
-	       run->version ? run->version : "", t->members, t->pkeys, t->in_range);
+	       run->version ? run->version : "", t->members, t->in_range, t->pkeys);
 	printf("Pods        %" PRIu64 " with networks; %" PRIu64 " network definitions\n", t->pods, t->networks);
 	printf("Interfaces  %" PRIu64 ": %" PRIu64 " kept as they are, %" PRIu64 " joined again, %" PRIu64
 	       " given a GUID, %" PRIu64 " given another, %" PRIu64 " wait\n",

@@ -240,7 +240,7 @@ static void add_pkey(void *aux, const struct what_if_pkey *pkey)
 {
 	struct what_if_totals *totals = aux;
 
-	totals->pkeys++;
+	totals->pkeys += pkey->was > 0;
 	totals->members += pkey->was;
 	totals->joins += pkey->joined;
 	totals->removals += pkey->removed;
