@@ -78,7 +78,7 @@ __attribute__((format(printf, 2, 3))) static void note_add(struct note *note, co
 	va_start(args, format);
 	int len = vsnprintf(part, sizeof part, format, args);
 	va_end(args);
-	if (len < 0 || note_has(note, part, (size_t)len < sizeof part ? (size_t)len : sizeof part - 1))
+	if (len <= 0 || note_has(note, part, (size_t)len < sizeof part ? (size_t)len : sizeof part - 1))
 		return;
 	size_t room = sizeof note->text - ADVICE_MAX - note->len;
 	if ((size_t)len + 2 >= room)
