@@ -11,7 +11,8 @@
 enum {
 	/* What one turn of the loop spends at most on handing bytes over and on calling `done`. */
 	SLICE_BYTES = 64 << 10,
-	SLICE_US = 500
+	SLICE_US = 500,
+	UNACKNOWLEDGED_MS = 30000,
 };
 
 static int64_t now_us(void)
@@ -67,11 +68,25 @@ static void unpause(struct http_request *request)
 }
 
 /* Takes it away from libcurl, which then knows it no more. */
+static void leave_curl(struct http_request *request, bool before_its_end)
+{
+	request->pool->takes_back = before_its_end && request->send_by_ms != 0;
+	curl_multi_remove_handle(request->pool->multi, request->easy);
+	request->pool->takes_back = false;
+}
+
 static void detach(struct http_request *request)
 {
 	assert(!request->http->in_curl && request->state == HTTP_RUNNING);
 	unpause(request);
-	curl_multi_remove_handle(request->pool->multi, request->easy);
+	leave_curl(request, false);
+}
+
+static void give_up(struct http_request *request)
+{
+	assert(!request->http->in_curl && request->state == HTTP_RUNNING);
+	unpause(request);
+	leave_curl(request, true);
 }
 
 static void request_free(struct http_request *request)
@@ -110,7 +125,7 @@ static void fail(struct http_request *request)
 {
 	request->sent = request->state == HTTP_RUNNING && http_transfer_was_sent(request);
 	if (request->state == HTTP_RUNNING)
-		detach(request);
+		give_up(request);
 	http_request_end(request);
 }
 
@@ -213,7 +228,7 @@ void http_cancel(struct http_request *request)
 		return;
 	}
 	if (request->state == HTTP_RUNNING)
-		detach(request);
+		give_up(request);
 	request_free(request);
 }
 
@@ -289,7 +304,7 @@ static void catch_up(struct http *http)
 	struct http_pool *pool, *next;
 
 	while ((request = TAILQ_FIRST(&http->cancelled))) {
-		curl_multi_remove_handle(request->pool->multi, request->easy);
+		leave_curl(request, true);
 		request_free(request);
 	}
 	for (pool = TAILQ_FIRST(&http->pools); pool; pool = next) {
@@ -330,9 +345,9 @@ static void destroy(struct http *http)
 
 		while ((request = TAILQ_FIRST(lists[i]))) {
 			if (request->state == HTTP_RUNNING)
-				detach(request);
+				give_up(request);
 			else if (request->state == HTTP_CANCELLED)
-				curl_multi_remove_handle(request->pool->multi, request->easy);
+				leave_curl(request, true);
 			request_free(request);
 		}
 	}
@@ -396,6 +411,7 @@ int http_new(struct http **ret, struct loop *loop, const struct http_options *op
 	http->user_agent = mem_dup(options->user_agent);
 	http->http2 = options->http2;
 	http->max_connections = options->max_connections;
+	http->unacknowledged_ms = options->unacknowledged_ms > 0 ? (unsigned)options->unacknowledged_ms : UNACKNOWLEDGED_MS;
 	TAILQ_INIT(&http->pools);
 	TAILQ_INIT(&http->waiting);
 	TAILQ_INIT(&http->running);

@@ -32,6 +32,9 @@ struct http_options {
 	bool http2;
 	unsigned
 		max_connections; /* to one host, of each of the two kinds; more requests wait their turn; 0: no limit */
+	/* What the server's machine did not take for so long is never delivered, not even when we are dead by then: the kernel
+	 * then ends the connection.  0: 30 s. */
+	int64_t unacknowledged_ms;
 };
 
 int http_new(struct http **ret, struct loop *loop, const struct http_options *options, struct error *err);
@@ -71,6 +74,10 @@ struct http_request_options {
 	const char *const *headers; /* "Name: value", ends with NULL; may be NULL.  May hold secrets: wiped after use */
 	const void *body;           /* NULL: none */
 	size_t body_len;
+	/* loop_now_ms() from which on nothing of it is sent any more; 0: none.  Looked at when a connection is there and the
+	 * next thing is to write, also for a second, unseen try; too late is ERROR_RETRY.  And when such a request is given
+	 * up, the kernel drops what it still holds of it. */
+	int64_t send_by_ms;
 	int64_t timeout_ms;      /* of the whole exchange; 0: none (a watch) */
 	int64_t idle_timeout_ms; /* nothing received for so long fails it; 0: none */
 	size_t body_max;         /* of the answer, in all; 0: no limit with `data`, else 64 KiB */

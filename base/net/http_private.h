@@ -39,6 +39,7 @@ struct http_pool {
 	struct http_sockets sockets;
 	struct loop_timer timeout; /* as libcurl wants it */
 	size_t requests;           /* that stand on it, started or not */
+	bool takes_back;           /* a connection that is closed now is reset */
 	TAILQ_ENTRY(http_pool) link;
 };
 
@@ -47,6 +48,7 @@ struct http {
 	char *user_agent;
 	bool http2;
 	unsigned max_connections;
+	unsigned unacknowledged_ms;
 	struct http_pool *current[HTTP_KINDS];
 	struct http_pools pools; /* the current ones, and those that still have requests */
 
@@ -77,7 +79,7 @@ struct http_request {
 	void (*done)(void *aux, const struct http_reply *reply);
 	void (*release)(void *aux);
 	void *aux;
-	int64_t timeout_ms, idle_timeout_ms;
+	int64_t timeout_ms, idle_timeout_ms, send_by_ms;
 	struct loop_timer deadline, idle;
 	int64_t heard_ms; /* when something last came */
 

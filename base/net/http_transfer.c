@@ -8,6 +8,7 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/net/http_error.h"
@@ -285,15 +286,17 @@ static CURLcode on_tls_context(CURL *easy, void *context, void *aux)
 /* A peer that vanished without a word is noticed in half a minute, with data under way and without. */
 static int on_new_socket(void *aux, curl_socket_t fd, curlsocktype purpose)
 {
-	static const struct {
+	const struct http_pool *pool = aux;
+	const struct {
 		int level, name, value;
 	} options[] = {
-		{ SOL_SOCKET, SO_KEEPALIVE, 1 },          { IPPROTO_TCP, TCP_KEEPIDLE, 15 },
-		{ IPPROTO_TCP, TCP_KEEPINTVL, 5 },        { IPPROTO_TCP, TCP_KEEPCNT, 3 },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 },
+		{ SOL_SOCKET, SO_KEEPALIVE, 1 },
+		{ IPPROTO_TCP, TCP_KEEPIDLE, 15 },
+		{ IPPROTO_TCP, TCP_KEEPINTVL, 5 },
+		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
+		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)pool->http->unacknowledged_ms },
 	};
 
-	(void)aux;
 	(void)purpose;
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
 	for (size_t i = 0; i < array_length(options); i++)
@@ -301,10 +304,35 @@ static int on_new_socket(void *aux, curl_socket_t fd, curlsocktype purpose)
 	return CURL_SOCKOPT_OK;
 }
 
+/* Else the kernel would go on delivering what we gave up, for as long as it takes. */
+static int on_close_socket(void *aux, curl_socket_t fd)
+{
+	const struct http_pool *pool = aux;
+	const struct linger now = { .l_onoff = 1 };
+
+	if (pool->takes_back)
+		setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+	return close(fd);
+}
+
+/* The last step before bytes are written: what came before (a name looked up, a handshake, a process that was stopped)
+ * may have taken long.  Between this look and the kernel's there is only libcurl's way to write(). */
+static int on_ready_to_send(void *aux, char *peer, char *own, int peer_port, int own_port)
+{
+	struct http_request *request = aux;
+
+	(void)peer, (void)own, (void)peer_port, (void)own_port;
+	if (request->send_by_ms == 0 || loop_now_ms() < request->send_by_ms)
+		return CURL_PREREQFUNC_OK;
+	error_set(&request->error, ERROR_RETRY, "%s: too late to send the request", request->peer);
+	return CURL_PREREQFUNC_ABORT;
+}
+
 /* The answer to a request goes to it, and the request to where it is meant for: no redirect, no proxy of the
  * environment, no .netrc, no other protocol. */
-static int set_routing(CURL *easy, const char *url)
+static int set_routing(struct http_request *request, const char *url)
 {
+	CURL *easy = request->easy;
 	int bad = 0;
 
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_URL, url);
@@ -317,6 +345,11 @@ static int set_routing(CURL *easy, const char *url)
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)CONNECTION_IDLE_S);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_MAXLIFETIME_CONN, (long)CONNECTION_AGE_S);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, request->pool);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, request->pool);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_ready_to_send);
+	bad |= (int)curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	/* Else giving a request up waits for the thread that looks its name up. */
 	bad |= (int)curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
@@ -390,6 +423,7 @@ static void copy_options(struct http_request *request, const struct http_request
 	request->done = options->done;
 	request->release = options->release;
 	request->aux = options->aux;
+	request->send_by_ms = options->send_by_ms;
 	request->timeout_ms = options->timeout_ms;
 	request->idle_timeout_ms = options->idle_timeout_ms;
 	request->body_max = options->body_max == 0 && !options->data ? BODY_DEFAULT : options->body_max;
@@ -416,7 +450,7 @@ int http_transfer_prepare(struct http_request *request, const struct http_reques
 	else if (check_url(request, url, options->url, err) == 0 && add_headers(request, options->headers, err) == 0)
 		result = 0;
 	if (result == 0) {
-		int bad = set_routing(request->easy, options->url) | set_tls(request) | set_message(request);
+		int bad = set_routing(request, options->url) | set_tls(request) | set_message(request);
 		assert(bad == 0);
 	}
 	curl_url_cleanup(url);

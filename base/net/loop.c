@@ -1,8 +1,10 @@
-/* A turn of the loop is: wait for events, run their callbacks, fire the timers that are due, call the hook.  libuv
- * calls the "prepare" handle last before it waits, so the end of a turn is there.  libuv itself would call back for
- * everything that is ready, be it hundreds of descriptors; so it only puts them into a line, which is served at the end
- * of the turn for as long as a turn may take, and goes on where it stopped in the next.  Timers are not libuv's: those
- * run on CLOCK_MONOTONIC, and one timerfd on CLOCK_BOOTTIME that follows the earliest of our heap serves them all. */
+/* A turn of the loop is: wait for events, fire the timers that are due, run the callbacks of the events, call the hook.
+ * The timers come first because the process may have been stopped, or the machine have slept: what is too late must not
+ * go one step further because its descriptor happens to be ready.  libuv calls the "prepare" handle last before it
+ * waits, so the end of a turn is there.  libuv itself would call back for everything that is ready, be it hundreds of
+ * descriptors; so it only puts them into a line, which is served at the end of the turn for as long as a turn may take,
+ * and goes on where it stopped in the next.  Timers are not libuv's: those run on CLOCK_MONOTONIC, and one timerfd on
+ * CLOCK_BOOTTIME that follows the earliest of our heap serves them all. */
 #include "base/net/loop.h"
 
 #include <assert.h>
@@ -198,8 +200,8 @@ static void on_end_of_turn(uv_prepare_t *prepare)
 	int64_t due_ms;
 
 	loop->turn_began_ns = turn_clock_ns();
-	serve_ready(loop);
 	timers_fire(&loop->timers, loop_now_ms(), TIMERS_A_TURN);
+	serve_ready(loop);
 	if (loop->turn)
 		loop->turn(loop->turn_aux);
 	measure_turn(loop);

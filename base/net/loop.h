@@ -45,7 +45,7 @@ void loop_io_want(struct loop_io *io, int events); /* 0: nothing for now */
 /* May be called from within its own callback; the descriptor may be closed right after.  NULL is fine. */
 void loop_io_free(struct loop_io *io);
 
-/* Called once at the end of every turn of the loop, after the callbacks of that turn (io, jobs, signals, timers) and
+/* Called once at the end of every turn of the loop, after the callbacks of that turn (timers, io, jobs, signals) and
  * before it waits again: the place where the service lets its engine act on what the turn brought.  One hook only. */
 void loop_on_turn(struct loop *loop, void (*turn)(void *aux), void *aux);
 /* Nanoseconds since this turn's callbacks began: the hook stops in time, and wakes the loop for the rest. */

@@ -328,7 +328,7 @@ static void test_the_hook_runs_once_after_all_callbacks_of_a_turn(void **state)
 	loop_timer_init(&stop, loop, stop_by_timer);
 	loop_timer_at(&a, 0);
 	loop_run(loop);
-	assert_string_equal(story, "atiist");
+	assert_string_equal(story, "atiitst");
 	for (size_t i = 0; i < 2; i++) {
 		loop_io_free(pair[i].io);
 		close(pair[i].fd[0]);
@@ -363,6 +363,34 @@ static void tell_greedily(void *aux, int events)
 	if (strlen(story) < 100)
 		tell('g');
 	spend_the_turn();
+}
+
+static struct loop_timer late;
+static struct pair ready;
+
+/* As after a stop of the process: a time has passed, and something has come. */
+static void sleep_over_it(void *aux)
+{
+	(void)aux;
+	loop_on_turn(loop, NULL, NULL);
+	assert_int_equal(write(ready.fd[1], "x", 1), 1);
+	loop_timer_at(&late, loop_now_ms() + 1);
+	while (loop_now_ms() <= late.due_ms)
+		;
+}
+
+static void test_what_is_overdue_comes_before_what_is_ready(void **state)
+{
+	(void)state;
+	pair_open(&ready, on_byte);
+	loop_timer_init(&late, loop, tell_a);
+	loop_timer_init(&stop, loop, stop_by_timer);
+	loop_on_turn(loop, sleep_over_it, NULL);
+	loop_run(loop);
+	assert_string_equal(story, "ais");
+	loop_io_free(ready.io);
+	close(ready.fd[0]);
+	close(ready.fd[1]);
 }
 
 static void test_ready_descriptors_that_take_long_come_in_turns_of_their_own(void **state)
@@ -468,6 +496,7 @@ int main(void)
 						gone),
 		cmocka_unit_test_setup_teardown(test_a_wake_makes_the_next_turn_come_at_once, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_the_hook_runs_once_after_all_callbacks_of_a_turn, fresh, gone),
+		cmocka_unit_test_setup_teardown(test_what_is_overdue_comes_before_what_is_ready, fresh, gone),
 		cmocka_unit_test_setup_teardown(test_ready_descriptors_that_take_long_come_in_turns_of_their_own, fresh,
 						gone),
 		cmocka_unit_test_setup_teardown(test_a_descriptor_that_is_always_ready_keeps_no_other_waiting, fresh,
