@@ -72,11 +72,13 @@ struct pkey_observer {
 struct pkey_backend_class {
 	const char *name; /* "ufm", "opensm", "noop" */
 	size_t guids_max; /* GUIDs a call may carry */
-	/* Joins `guids` (n > 0, borrowed until return) to the class.  Joining a member is fine and sets its membership. */
+	/* Joins `guids` (n > 0, borrowed until return) to the class.  Joining a member is fine and sets its membership.
+	 * `by_ms`, here and below: from that time on (loop_now_ms()) nothing of it goes out any more, whatever kept it so
+	 * long; what was still to be done is then ERROR_RETRY. */
 	void (*join)(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
-		     pkey_done_fn *done, void *aux);
+		     int64_t by_ms, pkey_done_fn *done, void *aux);
 	/* Removes them from the PKey.  Those that are no members, and a PKey that does not exist, are fine. */
-	void (*leave)(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n,
+	void (*leave)(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n, int64_t by_ms,
 		      pkey_done_fn *done, void *aux);
 	/* Members of one PKey, or of all with NULL.  A PKey that does not exist has no members.  Success only when the
 	 * answer was complete. */

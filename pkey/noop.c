@@ -65,14 +65,16 @@ static void write_pkey(struct noop *noop, enum operation_kind kind, struct pkey_
 }
 
 static void noop_join(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
-		      pkey_done_fn *done, void *aux)
+		      int64_t by_ms, pkey_done_fn *done, void *aux)
 {
+	(void)by_ms; /* done in the next turn */
 	write_pkey(container_of(backend, struct noop, backend), JOIN, class, guids, n, done, aux);
 }
 
 static void noop_leave(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n,
-		       pkey_done_fn *done, void *aux)
+		       int64_t by_ms, pkey_done_fn *done, void *aux)
 {
+	(void)by_ms; /* done in the next turn */
 	write_pkey(container_of(backend, struct noop, backend), LEAVE, (struct pkey_class){ .pkey = pkey }, guids, n,
 		   done, aux);
 }

@@ -316,7 +316,7 @@ static struct operation *operation_new(enum operation_kind kind, pkey_done_fn *d
 }
 
 static void change(struct pkey_backend *backend, bool join, struct pkey_class class, const struct guid *guids, size_t n,
-		   pkey_done_fn *done, void *aux)
+		   int64_t by_ms, pkey_done_fn *done, void *aux)
 {
 	struct operation *operation = operation_new(WRITE, done, aux);
 
@@ -327,19 +327,21 @@ static void change(struct pkey_backend *backend, bool join, struct pkey_class cl
 	memcpy(operation->change.guids, guids, n * sizeof *guids);
 	struct opensm *opensm = container_of(backend, struct opensm, backend);
 	operation->by_ms = loop_now_ms() + opensm->desk->options.prove_ms; /* fixed since the start */
+	if (by_ms < operation->by_ms)
+		operation->by_ms = by_ms;
 	enqueue(opensm, operation);
 }
 
 static void opensm_join(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
-			pkey_done_fn *done, void *aux)
+			int64_t by_ms, pkey_done_fn *done, void *aux)
 {
-	change(backend, true, class, guids, n, done, aux);
+	change(backend, true, class, guids, n, by_ms, done, aux);
 }
 
 static void opensm_leave(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n,
-			 pkey_done_fn *done, void *aux)
+			 int64_t by_ms, pkey_done_fn *done, void *aux)
 {
-	change(backend, false, (struct pkey_class){ .pkey = pkey }, guids, n, done, aux);
+	change(backend, false, (struct pkey_class){ .pkey = pkey }, guids, n, by_ms, done, aux);
 }
 
 static void opensm_list(struct pkey_backend *backend, const struct pkey *only, const struct pkey_list_sink *sink)

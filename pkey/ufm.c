@@ -30,6 +30,7 @@ struct operation {
 	pkey_done_fn *done;
 	void *aux;
 	int64_t deadline_ms;
+	int64_t by_ms;                /* JOIN, LEAVE: later than that nothing more is sent */
 	struct http_request *request; /* NULL: waits its turn */
 	int64_t sent_ms;              /* when it was sent */
 	bool confirming;              /* the request under way is a probe, sent because of a 404 */
@@ -155,6 +156,7 @@ static void send_call(struct operation *operation, const struct ufm_call *call)
 							  .headers = headers,
 							  .body = call->body.len > 0 ? call->body.data : NULL,
 							  .body_len = call->body.len,
+							  .send_by_ms = operation->confirming ? 0 : operation->by_ms,
 							  .timeout_ms = left_ms > 1 ? left_ms : 1,
 							  .idle_timeout_ms = ufm->timeout_ms,
 							  .body_max = streams ? 0 : ANSWER_MAX,
@@ -420,7 +422,8 @@ static void start_waiting(struct ufm *ufm)
 	}
 }
 
-static void start_write(struct operation *operation, struct pkey_class class, const struct guid *guids, size_t n)
+static void start_write(struct operation *operation, struct pkey_class class, const struct guid *guids, size_t n,
+			int64_t by_ms)
 {
 	assert(n > 0 && n <= GUIDS_MAX);
 	assert(class.pkey.v >= PKEY_FIRST && class.pkey.v <= PKEY_LAST);
@@ -428,19 +431,20 @@ static void start_write(struct operation *operation, struct pkey_class class, co
 	operation->guids = mem_array(n, sizeof *guids);
 	memcpy(operation->guids, guids, n * sizeof *guids);
 	operation->n = n;
+	operation->by_ms = by_ms < operation->deadline_ms ? by_ms : operation->deadline_ms;
 	run(operation);
 }
 
 static void ufm_join(struct pkey_backend *backend, struct pkey_class class, const struct guid *guids, size_t n,
-		     pkey_done_fn *done, void *aux)
+		     int64_t by_ms, pkey_done_fn *done, void *aux)
 {
-	start_write(operation_new(backend, JOIN, done, aux), class, guids, n);
+	start_write(operation_new(backend, JOIN, done, aux), class, guids, n, by_ms);
 }
 
-static void ufm_leave(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n,
+static void ufm_leave(struct pkey_backend *backend, struct pkey pkey, const struct guid *guids, size_t n, int64_t by_ms,
 		      pkey_done_fn *done, void *aux)
 {
-	start_write(operation_new(backend, LEAVE, done, aux), (struct pkey_class){ .pkey = pkey }, guids, n);
+	start_write(operation_new(backend, LEAVE, done, aux), (struct pkey_class){ .pkey = pkey }, guids, n, by_ms);
 }
 
 static void ufm_list(struct pkey_backend *backend, const struct pkey *only, const struct pkey_list_sink *sink)
@@ -506,6 +510,7 @@ int ufm_new(struct pkey_backend **ret, struct loop *loop, const struct ufm_optio
 	const struct http_options http_options = {
 		.user_agent = "ufmsync/" UFMSYNC_VERSION,
 		.max_connections = CONNECTIONS,
+		.unacknowledged_ms = options->timeout_ms,
 	};
 	struct ufm *ufm = mem_alloc(sizeof *ufm);
 

@@ -102,6 +102,7 @@ static void on_lost(void *aux)
 {
 	struct service *service = aux;
 
+	service_cancel_patches(service);
 	if (service->stopping)
 		return;
 	log_say(LOG_WARN, "LEADER_LOST", LOG_FIELDS({ "holder", lease_holder(service->lease) }),

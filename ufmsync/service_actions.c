@@ -46,6 +46,22 @@ void service_cancel_requests(struct service *service)
 	}
 }
 
+/* Nothing of ours goes to pods when the Lease may be another's.  A patch that has been sent may still be carried out: its
+ * tests see to it that the pod then is as we knew it. */
+void service_cancel_patches(struct service *service)
+{
+	struct service_request *next;
+
+	for (struct service_request *request = service->requests; request; request = next) {
+		next = request->next;
+		if (!request->patch)
+			continue;
+		http_cancel(request->http);
+		service->patching--;
+		service_request_free(request);
+	}
+}
+
 static void fabric_state(struct service *service, const struct error *err)
 {
 	bool trouble = err && err->kind != ERROR_INVALID && err->kind != ERROR_GONE;
@@ -100,8 +116,9 @@ static void on_write_done(void *aux, const struct error *err)
 	service_request_free(request);
 }
 
-/* The one place from which a write goes to the fabric manager: a process that was stopped for a while notices here
- * that its Lease may be another's. */
+/* The one place from which a write goes to the fabric manager, and with it the time from which on the Lease may be
+ * another's: the backend looks at the clock again as the last thing before bytes leave, since the process may be stopped,
+ * or a connection take long, in between. */
 static void act_write(struct service *service, const struct engine_action *action)
 {
 	int64_t now = loop_now_ms();
@@ -122,10 +139,10 @@ static void act_write(struct service *service, const struct engine_action *actio
 	service->writing = true;
 	if (request->join)
 		service->backend->class->join(service->backend, action->write.class, action->write.guids,
-					      action->write.n, on_write_done, request);
+					      action->write.n, lease_write_by(service->lease), on_write_done, request);
 	else
 		service->backend->class->leave(service->backend, action->write.class.pkey, action->write.guids,
-					       action->write.n, on_write_done, request);
+					       action->write.n, lease_write_by(service->lease), on_write_done, request);
 }
 
 static void on_member(void *aux, struct pkey pkey, const struct member *member)
@@ -226,11 +243,13 @@ static void act_patch(struct service *service, const struct engine_action *actio
 			.content_type = "application/json-patch+json",
 			.body = patch.data,
 			.body_len = patch.len,
+			.send_by_ms = lease_write_by(service->lease),
 			.timeout_ms = 10 * 1000,
 			.metadata_only = true,
 			.done = on_patched,
 			.aux = request,
 		};
+		request->patch = true;
 		request->http = kube_send(service->kube, &options);
 		service->patching++;
 		free(path);

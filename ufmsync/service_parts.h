@@ -107,6 +107,7 @@ void service_read_pod(struct service *service, uint64_t id, const char *namespac
 void service_act(struct service *service, const struct engine_action *action);
 void service_event_trouble(void *aux, const struct error *err); /* of kube_events_on_trouble() */
 void service_cancel_requests(struct service *service);
+void service_cancel_patches(struct service *service);
 
 /* A request to the API server or the fabric manager on behalf of the engine. */
 struct service_request {
@@ -115,6 +116,7 @@ struct service_request {
 	uint64_t generation, id;
 	struct http_request *http; /* to the API server; else NULL */
 	char *uid;                 /* of the pod that is read or patched; else NULL */
+	bool patch;                /* of a pod */
 	bool join;                 /* of a write: join, else leave */
 	struct pkey pkey;
 	size_t n;

@@ -411,7 +411,8 @@ int http_new(struct http **ret, struct loop *loop, const struct http_options *op
 	http->user_agent = mem_dup(options->user_agent);
 	http->http2 = options->http2;
 	http->max_connections = options->max_connections;
-	http->unacknowledged_ms = options->unacknowledged_ms > 0 ? (unsigned)options->unacknowledged_ms : UNACKNOWLEDGED_MS;
+	http->unacknowledged_ms =
+		options->unacknowledged_ms > 0 ? (unsigned)options->unacknowledged_ms : UNACKNOWLEDGED_MS;
 	TAILQ_INIT(&http->pools);
 	TAILQ_INIT(&http->waiting);
 	TAILQ_INIT(&http->running);

@@ -91,10 +91,10 @@ static void run_command(char *line)
 		const char *level = strtok(NULL, " \n");
 		class.membership = level && strcmp(level, "limited") == 0 ? MEMBERSHIP_LIMITED : MEMBERSHIP_FULL;
 		size_t n = read_guids(guids);
-		backend->class->join(backend, class, guids, n, done, NULL);
+		backend->class->join(backend, class, guids, n, INT64_MAX, done, NULL);
 	} else if (strcmp(word, "leave") == 0) {
 		size_t n = read_guids(guids);
-		backend->class->leave(backend, class.pkey, guids, n, done, NULL);
+		backend->class->leave(backend, class.pkey, guids, n, INT64_MAX, done, NULL);
 	} else if (strcmp(word, "list") == 0) {
 		struct pkey_list_sink sink = { .member = member, .done = done };
 		backend->class->list(backend, pkey_text ? &class.pkey : NULL, &sink);

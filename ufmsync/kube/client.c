@@ -240,6 +240,7 @@ struct http_request *kube_send(struct kube *kube, const struct kube_request_opti
 					   .headers = headers,
 					   .body = options->body,
 					   .body_len = options->body_len,
+					   .send_by_ms = options->send_by_ms,
 					   .timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : REQUEST_MS,
 					   .body_max = options->metadata_only ? METADATA_MAX : answer_max,
 					   .done = on_done,

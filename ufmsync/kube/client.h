@@ -59,6 +59,7 @@ struct kube_request_options {
 	const void *body;
 	size_t body_len;
 	int64_t timeout_ms; /* 0: 30 s */
+	int64_t send_by_ms; /* as in http.h */
 	/* The answer may be the object's metadata alone, as far as the server can; at most 1 MiB, or the request fails with
 	 * ERROR_LIMIT though it was carried out. */
 	bool metadata_only;

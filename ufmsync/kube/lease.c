@@ -374,9 +374,14 @@ void lease_free(struct lease *lease)
 	free(lease);
 }
 
+int64_t lease_write_by(const struct lease *lease)
+{
+	return lease->leading && !lease->releasing ? lease->renewed_ms + lease->options.times.renew_deadline_ms : 0;
+}
+
 bool lease_may_write(const struct lease *lease, int64_t now_ms)
 {
-	return lease->leading && !lease->releasing && !is_over(lease, lease->renewed_ms, now_ms);
+	return now_ms < lease_write_by(lease);
 }
 
 bool lease_is_held(const struct lease *lease, int64_t now_ms)

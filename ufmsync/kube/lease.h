@@ -37,9 +37,10 @@ struct lease *lease_new(struct loop *loop, struct kube *kube,
 			const struct lease_options *options); /* texts are copied */
 void lease_free(struct lease *lease);                         /* does not release it; NULL is fine */
 
-/* Whether we hold it for sure at `now_ms`: to be asked right before each write, as the process may just have been
- * stopped for an hour. */
-bool lease_may_write(const struct lease *lease, int64_t now_ms);
+/* Until when (loop_now_ms()) it is certain that nobody else may write: from then on nothing of ours may leave any more,
+ * however long ago it was asked for.  A renewal moves it on.  0: we do not hold it. */
+int64_t lease_write_by(const struct lease *lease);
+bool lease_may_write(const struct lease *lease, int64_t now_ms); /* it is not that late yet */
 /* Whether anybody, we included, holds it: by name, and not expired as we saw it. */
 bool lease_is_held(const struct lease *lease, int64_t now_ms);
 const char *lease_holder(const struct lease *lease); /* who held it when last seen; "" nobody or not known */

@@ -192,7 +192,7 @@ void assert_join(const char *outcome)
 {
 	unsigned n = answers + 1;
 	buf_clear(&said);
-	ufm->class->join(ufm, full_five, two, 2, done, NULL);
+	ufm->class->join(ufm, full_five, two, 2, INT64_MAX, done, NULL);
 	assert_int_equal(said.len, 0);
 	run_until(n);
 	assert_string_equal(said.data, outcome);
@@ -202,7 +202,7 @@ void assert_leave(const char *outcome)
 {
 	unsigned n = answers + 1;
 	buf_clear(&said);
-	ufm->class->leave(ufm, five, two, 2, done, NULL);
+	ufm->class->leave(ufm, five, two, 2, INT64_MAX, done, NULL);
 	run_until(n);
 	assert_string_equal(said.data, outcome);
 }

@@ -188,8 +188,8 @@ static void join(unsigned pkey, enum membership membership, bool index0, uint64_
 	struct guid guids[500];
 	for (size_t i = 0; i < n; i++)
 		guids[i].v = first + i;
-	backend->class->join(backend, (struct pkey_class){ { (uint16_t)pkey }, membership, index0 }, guids, n, done,
-			     NULL);
+	backend->class->join(backend, (struct pkey_class){ { (uint16_t)pkey }, membership, index0 }, guids, n,
+			     INT64_MAX, done, NULL);
 	finish();
 }
 
@@ -198,7 +198,7 @@ static void leave(unsigned pkey, uint64_t first, size_t n)
 	struct guid guids[500];
 	for (size_t i = 0; i < n; i++)
 		guids[i].v = first + i;
-	backend->class->leave(backend, (struct pkey){ (uint16_t)pkey }, guids, n, done, NULL);
+	backend->class->leave(backend, (struct pkey){ (uint16_t)pkey }, guids, n, INT64_MAX, done, NULL);
 	finish();
 }
 

@@ -63,7 +63,8 @@ static const struct pkey_list_sink sink = { .member = saw_member, .partition = s
 
 static void join(unsigned pkey, enum membership membership, struct guid guid)
 {
-	noop->class->join(noop, (struct pkey_class){ { (uint16_t)pkey }, membership, false }, &guid, 1, answered, NULL);
+	noop->class->join(noop, (struct pkey_class){ { (uint16_t)pkey }, membership, false }, &guid, 1, INT64_MAX,
+			  answered, NULL);
 }
 
 static void run_until(unsigned n)
@@ -85,8 +86,8 @@ static void test_what_joined_is_listed_until_it_leaves(void **state)
 	assert_int_equal(members_count(seen), 1);
 	assert_int_equal(members_find(seen, guid)->membership, MEMBERSHIP_LIMITED);
 
-	noop->class->leave(noop, five, &guid, 1, answered, NULL);
-	noop->class->leave(noop, five, &guid, 1, answered, NULL);
+	noop->class->leave(noop, five, &guid, 1, INT64_MAX, answered, NULL);
+	noop->class->leave(noop, five, &guid, 1, INT64_MAX, answered, NULL);
 	members_remove(seen, guid);
 	partitions = 0;
 	noop->class->list(noop, NULL, &sink);
@@ -103,8 +104,8 @@ static void test_a_long_list_is_whole_though_it_takes_several_turns(void **state
 	for (unsigned i = 0; i < 40; i++) {
 		for (unsigned j = 0; j < 500; j++)
 			guids[j].v = 1 + j * 40 + i;
-		noop->class->join(noop, (struct pkey_class){ { 5 }, MEMBERSHIP_FULL, true }, guids, 500, answered,
-				  NULL);
+		noop->class->join(noop, (struct pkey_class){ { 5 }, MEMBERSHIP_FULL, true }, guids, 500, INT64_MAX,
+				  answered, NULL);
 	}
 	noop->class->list(noop, NULL, &sink);
 	run_until(41);

@@ -181,13 +181,13 @@ static void join(uint16_t pkey, uint64_t guid)
 	struct pkey_class class = { .pkey = { pkey }, .membership = MEMBERSHIP_FULL };
 
 	asked++;
-	backend->class->join(backend, class, &(struct guid){ guid }, 1, done, NULL);
+	backend->class->join(backend, class, &(struct guid){ guid }, 1, INT64_MAX, done, NULL);
 }
 
 static void leave(uint16_t pkey, uint64_t guid)
 {
 	asked++;
-	backend->class->leave(backend, (struct pkey){ pkey }, &(struct guid){ guid }, 1, done, NULL);
+	backend->class->leave(backend, (struct pkey){ pkey }, &(struct guid){ guid }, 1, INT64_MAX, done, NULL);
 }
 
 static void list(const struct pkey *only)

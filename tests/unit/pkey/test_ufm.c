@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -188,7 +189,7 @@ static void test_500_guids_leave_by_action_or_in_lines_that_fit(void **state)
 		many[i].v = 0x0200000000000000 + i;
 	connect_ufm();
 	will_answer(200, "");
-	ufm->class->leave(ufm, five, many, 500, done, NULL);
+	ufm->class->leave(ufm, five, many, 500, INT64_MAX, done, NULL);
 	run_until(1);
 	assert_int_equal(count(questions.data, "POST /ufmRest/actions/"), 1);
 	assert_int_equal(count(questions.data, "\"02"), 500);
@@ -197,7 +198,7 @@ static void test_500_guids_leave_by_action_or_in_lines_that_fit(void **state)
 	will_answer(403, "not your role");
 	will_answer(200, "");
 	will_answer(200, "");
-	ufm->class->leave(ufm, five, many, 500, done, NULL);
+	ufm->class->leave(ufm, five, many, 500, INT64_MAX, done, NULL);
 	run_until(2);
 	assert_string_equal(said.data, "none;none;");
 	assert_int_equal(count(questions.data, "DELETE /ufmRest/resources/pkeys/0x5/guids/"), 2);
@@ -208,10 +209,42 @@ static void test_500_guids_leave_by_action_or_in_lines_that_fit(void **state)
 
 	will_answer(200, "");
 	will_answer(503, "");
-	ufm->class->leave(ufm, five, many, 500, done, NULL);
+	ufm->class->leave(ufm, five, many, 500, INT64_MAX, done, NULL);
 	run_until(3);
 	assert_int_equal(last.kind, ERROR_RETRY);
 	assert_int_equal(count(questions.data, "DELETE"), 2);
+}
+
+static void sleep_until(int64_t ms)
+{
+	while (loop_now_ms() < ms)
+		usleep(1000);
+}
+
+/* The answer to the first of several requests has come while the process was stopped. */
+static void test_a_removal_that_became_late_goes_no_further(void **state)
+{
+	(void)state;
+	connect_ufm();
+	will_answer(WAIT, "");
+	int64_t by = loop_now_ms() + 2000;
+	ufm->class->leave(ufm, five, two, 2, by, done, NULL);
+	run_until_held(1);
+	sleep_until(by);
+	answer_held(0, 403, "not your role"); /* else the other route would be tried now */
+	run_until(1);
+	assert_string_equal(said.data, "retry;");
+	assert_asked(DELETE_ASKED);
+}
+
+static void test_a_write_whose_time_is_over_is_not_begun(void **state)
+{
+	(void)state;
+	connect_ufm();
+	ufm->class->join(ufm, full_five, two, 2, loop_now_ms(), done, NULL);
+	run_until(1);
+	assert_string_equal(said.data, "retry;");
+	assert_asked("");
 }
 
 /* --- Lists ------------------------------------------------------------------------------------------------------- */
@@ -284,7 +317,7 @@ static void test_lists_overlap_a_write_but_only_two_at_a_time(void **state)
 		ufm->class->list(ufm, &five, &sink);
 	run_until_held(2);
 	will_answer(WAIT, "");
-	ufm->class->join(ufm, full_five, two, 2, done, NULL);
+	ufm->class->join(ufm, full_five, two, 2, INT64_MAX, done, NULL);
 	run_until_held(3);
 	assert_int_equal(asked, 3);
 	answer_held(2, 200, "{}");
@@ -327,7 +360,7 @@ static void test_nothing_is_called_back_after_free(void **state)
 		if (i < 3)
 			ufm->class->list(ufm, NULL, &sink);
 	}
-	ufm->class->join(ufm, full_five, two, 2, done, NULL);
+	ufm->class->join(ufm, full_five, two, 2, INT64_MAX, done, NULL);
 	run_until_held(3);
 	pkey_backend_free(ufm);
 	connect_ufm();
@@ -362,7 +395,7 @@ static void test_the_backend_may_be_freed_from_its_own_callback(void **state)
 	connect_ufm();
 	scripted = asked;
 	will_answer(200, "{}");
-	ufm->class->join(ufm, full_five, two, 2, free_it, NULL);
+	ufm->class->join(ufm, full_five, two, 2, INT64_MAX, free_it, NULL);
 	run_until(2);
 }
 
@@ -370,7 +403,7 @@ static void ask_again(void *aux, const struct error *err)
 {
 	(void)aux;
 	assert_null(err);
-	ufm->class->join(ufm, full_five, two, 2, done, NULL);
+	ufm->class->join(ufm, full_five, two, 2, INT64_MAX, done, NULL);
 }
 
 static void test_the_next_write_may_be_asked_for_from_the_callback_of_the_last(void **state)
@@ -379,7 +412,7 @@ static void test_the_next_write_may_be_asked_for_from_the_callback_of_the_last(v
 	connect_ufm();
 	will_answer(200, "");
 	will_answer(200, "");
-	ufm->class->leave(ufm, five, two, 2, ask_again, NULL);
+	ufm->class->leave(ufm, five, two, 2, INT64_MAX, ask_again, NULL);
 	run_until(1);
 	assert_string_equal(said.data, "none;");
 	assert_asked(DELETE_ASKED JOIN_ASKED);
@@ -464,6 +497,8 @@ int main(void)
 		TEST(test_when_both_routes_are_refused_nothing_has_left),
 		TEST(test_a_missing_pkey_is_believed_of_ufm_only),
 		TEST(test_500_guids_leave_by_action_or_in_lines_that_fit),
+		TEST(test_a_removal_that_became_late_goes_no_further),
+		TEST(test_a_write_whose_time_is_over_is_not_begun),
 		TEST(test_members_are_listed_of_one_and_of_all),
 		TEST(test_a_pkey_that_does_not_exist_has_no_members),
 		TEST(test_what_is_no_whole_list_is_an_error),

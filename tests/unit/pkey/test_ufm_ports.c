@@ -136,7 +136,7 @@ static void test_ports_are_told_beside_a_write_and_two_lists_or_not_at_all(void 
 	connect_ufm();
 	for (int i = 0; i < 4; i++)
 		will_answer(WAIT, "");
-	ufm->class->join(ufm, full_five, two, 2, done, NULL);
+	ufm->class->join(ufm, full_five, two, 2, INT64_MAX, done, NULL);
 	ufm->class->list(ufm, &five, &sink);
 	ufm->class->list(ufm, &five, &sink);
 	ufm->class->list_ports(ufm, &ports_sink);
