@@ -122,6 +122,10 @@ void engine_pod_found(struct engine *engine, struct pod *pod, int64_t now);
  * Lease says that this cluster was settled before.  Once, ever.  The pods are listed anew (ENGINE_LIST_PODS) and nothing
  * is given before that: a predecessor's last patches may not have come through a warm watch yet. */
 void engine_lead(struct engine *engine, int64_t quiet_until, bool settled, int64_t now);
+/* Right after it: until then there may be a leader of whom no Lease tells any more.  No matter for a new cluster, but where
+ * the first complete list shows members of our range, it is quiet for so long. */
+void engine_doubt(struct engine *engine, int64_t until);
+int64_t engine_quiet_until(const struct engine *engine); /* as far as it is known by now; 0: nobody leads */
 /* Somebody only looks (a tool, while no service may be running): facts and lists are compared as a leader compares them,
  * records are believed, and what was never given stays ungiven.  The only action that ever comes is ENGINE_LIST of all.
  * Once, before the first fact, instead of engine_lead(); engine_status() goes on to say that it does not lead. */

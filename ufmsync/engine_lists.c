@@ -272,6 +272,7 @@ static void end_of_all(struct engine *e, struct list *list)
 	guid_pool_expire(e->pool, e->now); /* or those that nobody asks for would be counted as resting for ever */
 	int64_t next = e->now + e->options.audit_ms;
 	if (first) {
+		engine_end_doubt(e, list->in_range == 0);
 		/* A dead leader's last write may land between this list and then. */
 		int64_t settled = list->done_at + e->options.write_timeout_ms;
 		e->second_list_at = settled > e->quiet_until ? settled : e->quiet_until;

@@ -203,4 +203,6 @@ static inline void engine_spend(size_t *budget, size_t cost)
 void engine_view_of(const struct engine *e, struct attachment_view *view, const struct attachment *a);
 
 /* engine_start.c: what a new leader does, in order */
+/* The first complete list has said whether this cluster is new. */
+void engine_end_doubt(struct engine *e, bool is_new);
 void engine_start_work(struct engine *e, size_t *budget);

@@ -18,6 +18,25 @@ void engine_lead(struct engine *e, int64_t quiet_until, bool settled, int64_t no
 	wake_set(&e->wakes, &e->write_wake, quiet_until);
 }
 
+void engine_doubt(struct engine *e, int64_t until)
+{
+	e->doubt_until = until;
+}
+
+int64_t engine_quiet_until(const struct engine *e)
+{
+	return e->quiet_until > e->doubt_until ? e->quiet_until : e->doubt_until;
+}
+
+void engine_end_doubt(struct engine *e, bool is_new)
+{
+	if (!is_new && e->quiet_until < e->doubt_until) {
+		e->quiet_until = e->doubt_until;
+		wake_set(&e->wakes, &e->write_wake, e->quiet_until);
+	}
+	e->doubt_until = 0;
+}
+
 /* The pods are yet to be listed, so that list is fresh; no writer's last words are waited for by one who writes none. */
 void engine_observe(struct engine *e, int64_t now)
 {

@@ -337,6 +337,7 @@ struct engine {
 	enum engine_phase phase;
 	bool observing; /* nothing is given, written or said */
 	int64_t quiet_until;
+	int64_t doubt_until; /* the same, if this cluster is not new; 0 once that is known */
 	bool quiet_over; /* a dead leader's writes have all landed */
 	bool was_settled, settled, latched;
 	uint64_t confirmed_orphans; /* how many there were when the operator confirmed */

@@ -80,7 +80,7 @@ static void take_confirmation(struct service *service, const char *annotation)
 	service->confirmed = confirms;
 }
 
-static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
+static void on_leading(void *aux, int64_t quiet_until, int64_t doubt_until, const char *annotation)
 {
 	struct service *service = aux;
 	int64_t now = loop_now_ms();
@@ -93,6 +93,7 @@ static void on_leading(void *aux, int64_t quiet_until, const char *annotation)
 			   { "settled", settled ? "yes" : "no" }),
 		"this replica leads");
 	engine_lead(service->engine, quiet_until, settled, now);
+	engine_doubt(service->engine, doubt_until);
 	take_confirmation(service, annotation);
 	if (service->webhook)
 		webhook_all_changed(service->webhook);
@@ -324,7 +325,7 @@ static void try_stop(struct loop_timer *timer)
 	    (!service_https_is_idle(service) && loop_now_ms() < service->answered_by))
 		loop_timer_at(timer, loop_now_ms() + 20);
 	else
-		lease_release(service->lease, released, service);
+		lease_release(service->lease, engine_quiet_until(service->engine), released, service);
 }
 
 void service_stop(struct service *service)

@@ -131,6 +131,11 @@ void kube_free(struct kube *kube)
 	free(kube);
 }
 
+void kube_drop_idle(struct kube *kube)
+{
+	http_drop_idle(kube->http);
+}
+
 /* --- measuring --- */
 
 const char *kube_operation_name(enum kube_operation operation)

@@ -18,12 +18,14 @@ struct lease {
 	char *fingerprint; /* holder and renewal: changes whenever the holder is alive */
 	int64_t seen_ms;   /* when the fingerprint last changed */
 	bool leading, troubled;
-	bool clean;   /* what is being taken was given back, or never was anybody's */
+	bool named;   /* what is being taken has a holder, who was silent for long or is we */
 	bool hurried; /* a conflict was answered at once: the next one waits for the timer */
 	bool releasing, giving;
 	int64_t asked_ms;   /* when the write under way was sent */
 	int64_t renewed_ms; /* when the last write that succeeded was sent */
-	int64_t quiet_ms;   /* until then a former holder, or we as such, may still be heard */
+	/* Until then may still be heard: we as a former holder; another one; one whom no Lease tells of. */
+	int64_t own_quiet_ms, quiet_ms, doubt_ms;
+	int64_t rest_until_ms; /* of the giving back: then nobody is heard any more */
 	void (*released)(void *aux);
 	void *released_aux;
 };
@@ -58,6 +60,15 @@ const char *lease_holder(const struct lease *lease)
 	return object_holder(lease);
 }
 
+/* Given back: nobody holds it, and its duration says for how long after somebody may still be heard, plus a second
+ * since it cannot be 0. */
+static int64_t object_rest(const struct lease *lease)
+{
+	int64_t seconds = json_int(lease->object, 0, "spec", "leaseDurationSeconds", NULL);
+
+	return object_holder(lease)[0] == '\0' && seconds > 0 && seconds < 86400 ? (seconds - 1) * 1000 : -1;
+}
+
 static void remember(struct lease *lease, const json_t *object, int64_t now)
 {
 	json_t *copy = object ? json_deep_copy(object) : NULL;
@@ -81,10 +92,10 @@ static void trouble(struct lease *lease, const struct error *err)
 		lease->options.trouble(lease->options.aux, err);
 }
 
-static void keep_quiet(struct lease *lease, int64_t until)
+static void extend(int64_t *quiet, int64_t until)
 {
-	if (lease->quiet_ms < until)
-		lease->quiet_ms = until;
+	if (*quiet < until)
+		*quiet = until;
 }
 
 /* Our own last request may go on as long as anybody's, and it is not a part of what we do when we lead again. */
@@ -93,7 +104,7 @@ static void lose(struct lease *lease, int64_t now)
 	if (!lease->leading)
 		return;
 	lease->leading = false;
-	keep_quiet(lease, now + lease->options.linger_ms);
+	extend(&lease->own_quiet_ms, now + lease->options.linger_ms);
 	lease->options.lost(lease->options.aux);
 }
 
@@ -119,18 +130,26 @@ static int64_t object_duration(const struct lease *lease)
 	return seconds > 0 && seconds < 86400 ? seconds * 1000 : lease->options.times.duration_ms;
 }
 
+/* A holder that renews less often than its Lease now says (somebody changed it) is not taken for dead too early. */
+static int64_t patience(const struct lease *lease)
+{
+	int64_t duration_ms = object_duration(lease);
+
+	return duration_ms > lease->options.times.duration_ms ? duration_ms : lease->options.times.duration_ms;
+}
+
 static void decide(struct lease *lease, int64_t now)
 {
 	struct lease_seen seen = {
 		.exists = lease->object != NULL,
 		.holder = object_holder(lease),
 		.unchanged_ms = now - lease->seen_ms,
-		.duration_ms = object_duration(lease),
+		.duration_ms = patience(lease),
 	};
 
 	if (lease->leading && strcmp(seen.holder, lease->identity) != 0)
 		lose(lease, now);
-	lease->clean = seen.holder[0] == '\0';
+	lease->named = seen.holder[0] != '\0';
 	switch (lease_decide(&seen, lease->identity)) {
 	case LEASE_CREATE:
 		write_lease(lease, "POST", lease->identity);
@@ -154,14 +173,36 @@ static void finish_release(struct lease *lease)
 		released(lease->released_aux);
 }
 
-/* Deleted by somebody while another held it, who may not have noticed yet. */
-static void remember_none(struct lease *lease, int64_t now)
+/* What others did to it since we last looked.  Whoever held it then may not have noticed yet that it was taken away; only
+ * a Lease that was given back says that nobody is left. */
+static void judge_change(struct lease *lease, const json_t *object, int64_t now)
 {
-	const char *holder = object_holder(lease);
+	char *holder = mem_dup(object_holder(lease)), *fingerprint = mem_dup(lease->fingerprint);
+	int64_t heard_until = now + patience(lease) + lease->options.linger_ms;
+	bool was_anothers = holder[0] != '\0' && strcmp(holder, lease->identity) != 0;
 
-	if (holder[0] != '\0' && strcmp(holder, lease->identity) != 0)
-		keep_quiet(lease, now + object_duration(lease) + lease->options.linger_ms);
-	remember(lease, NULL, now);
+	remember(lease, object, now);
+	bool changed = !fingerprint || strcmp(fingerprint, lease->fingerprint) != 0;
+	int64_t rest = object_rest(lease);
+	if (was_anothers && strcmp(holder, object_holder(lease)) != 0)
+		extend(&lease->quiet_ms, heard_until);
+	if (rest == 0)
+		lease->quiet_ms = lease->doubt_ms = 0;
+	else if (object_holder(lease)[0] != '\0' || !changed || lease_may_write(lease, now))
+		; /* has a holder, is known, or was ours until now: nobody else can have written */
+	else if (rest > 0)
+		extend(&lease->quiet_ms, now + rest + lease->options.linger_ms);
+	else
+		extend(&lease->doubt_ms, heard_until);
+	free(holder);
+	free(fingerprint);
+}
+
+/* The server behind an old connection may be gone without a word: the next try is to reach one that is there. */
+static void heard_nothing(struct lease *lease, const struct kube_reply *reply)
+{
+	if (reply->status == 0)
+		kube_drop_idle(lease->kube);
 }
 
 static void on_read(void *aux, const struct kube_reply *reply)
@@ -170,6 +211,7 @@ static void on_read(void *aux, const struct kube_reply *reply)
 	int64_t now = loop_now_ms();
 
 	lease->request = NULL;
+	heard_nothing(lease, reply);
 	if (reply->error && reply->status != 404) {
 		trouble(lease, reply->error);
 		if (lease->releasing)
@@ -178,22 +220,26 @@ static void on_read(void *aux, const struct kube_reply *reply)
 			schedule(lease, now);
 		return;
 	}
-	if (reply->error)
-		remember_none(lease, now);
-	else
-		remember(lease, reply->object, now);
+	judge_change(lease, reply->error ? NULL : reply->object, now);
 	if (lease->releasing)
 		give_back(lease);
 	else
 		decide(lease, now);
 }
 
-static void taken(struct lease *lease, int64_t now)
+static void keep_quiet(struct lease *lease, int64_t now)
 {
 	lease->leading = true;
+	if (lease->named)
+		extend(&lease->quiet_ms, now + lease->options.linger_ms);
+	extend(&lease->quiet_ms, lease->own_quiet_ms);
+}
+
+static void taken(struct lease *lease, int64_t now)
+{
+	keep_quiet(lease, now);
 	schedule(lease, now);
-	keep_quiet(lease, lease->clean ? now : now + lease->options.linger_ms);
-	lease->options.leading(lease->options.aux, lease->quiet_ms, object_annotation(lease));
+	lease->options.leading(lease->options.aux, lease->quiet_ms, lease->doubt_ms, object_annotation(lease));
 }
 
 /* A conflict (somebody was faster, or put an annotation on it) or a deletion: looked at at once, but only once until the
@@ -214,7 +260,10 @@ static void written_at_the_end(struct lease *lease, const struct kube_reply *rep
 	if (!reply->error)
 		remember(lease, reply->object, now);
 	if (!reply->error && !lease->giving) {
-		lease->leading = true; /* also when it was the taking */
+		if (!lease->leading) { /* it was the taking */
+			keep_quiet(lease, now);
+			extend(&lease->quiet_ms, lease->doubt_ms);
+		}
 		give_back(lease);
 	} else if (!reply->error || !looks_again(lease, reply)) {
 		finish_release(lease);
@@ -227,6 +276,7 @@ static void on_written(void *aux, const struct kube_reply *reply)
 	int64_t now = loop_now_ms();
 
 	lease->request = NULL;
+	heard_nothing(lease, reply);
 	if (lease->releasing) {
 		written_at_the_end(lease, reply, now);
 		return;
@@ -290,6 +340,17 @@ static json_t *child(json_t *object, const char *key)
 	return json_object_get(object, key);
 }
 
+/* See object_rest(). */
+static int64_t duration_s(const struct lease *lease, const char *holder)
+{
+	int64_t until = lease->rest_until_ms > lease->quiet_ms ? lease->rest_until_ms : lease->quiet_ms;
+	int64_t rest_ms = until - loop_now_ms();
+
+	if (holder[0] != '\0')
+		return lease->options.times.duration_ms / 1000;
+	return 1 + (rest_ms > 0 ? (rest_ms + 999) / 1000 : 0);
+}
+
 /* Everything that others put on the Lease stays. */
 static void write_lease(struct lease *lease, const char *method, const char *holder)
 {
@@ -310,7 +371,7 @@ static void write_lease(struct lease *lease, const char *method, const char *hol
 	json_micro_time(now, loop_wall_ms());
 	set_string(spec, "holderIdentity", holder);
 	set_string(spec, "renewTime", now);
-	json_object_set_new(spec, "leaseDurationSeconds", json_integer(lease->options.times.duration_ms / 1000));
+	json_object_set_new(spec, "leaseDurationSeconds", json_integer(duration_s(lease, holder)));
 	if (!ours && holder[0] != '\0') {
 		set_string(spec, "acquireTime", now);
 		json_object_set_new(spec, "leaseTransitions",
@@ -399,8 +460,10 @@ static void give_back(struct lease *lease)
 	}
 }
 
-void lease_release(struct lease *lease, void (*done)(void *aux), void *aux)
+void lease_release(struct lease *lease, int64_t quiet_until, void (*done)(void *aux), void *aux)
 {
+	lease->rest_until_ms = quiet_until;
+
 	loop_timer_stop(&lease->timer);
 	lease->releasing = true;
 	lease->hurried = false;

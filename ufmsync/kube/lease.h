@@ -24,8 +24,10 @@ struct lease_options {
 	struct lease_times times;
 	int64_t linger_ms; /* how long a request of a holder that died may still go on */
 	/* We hold it.  Nothing may be written before `quiet_until`: the last holder, or we ourselves when we had lost it, may
-	 * still be heard until then (now, after a clean release).  `annotation`: its value, or NULL. */
-	void (*leading)(void *aux, int64_t quiet_until, const char *annotation);
+	 * still be heard until then (now, after a clean release).  Nor, unless everything here is new, before `doubt_until`:
+	 * when there was no Lease, or one that names nobody and was not given back, somebody may have taken it away under
+	 * its holder.  `annotation`: its value, or NULL. */
+	void (*leading)(void *aux, int64_t quiet_until, int64_t doubt_until, const char *annotation);
 	void (*lost)(void *aux); /* somebody else may write from now on; the lease tries to come back by itself */
 	/* Before each renewal: the annotation's new value (copied), or NULL to leave it as it is. */
 	const char *(*annotate)(void *aux, const char *current);
@@ -45,8 +47,9 @@ bool lease_may_write(const struct lease *lease, int64_t now_ms); /* it is not th
 bool lease_is_held(const struct lease *lease, int64_t now_ms);
 const char *lease_holder(const struct lease *lease); /* who held it when last seen; "" nobody or not known */
 /* Gives it back, so that the next holder need not wait, and calls `done` (also when that failed).  The caller has
- * finished its own writes.  A renewal under way ends first; a server that gives no answer is waited for once. */
-void lease_release(struct lease *lease, void (*done)(void *aux), void *aux);
+ * finished its own writes; who came before it may still be heard until `quiet_until`, which the next holder is told.  A
+ * renewal under way ends first; a server that gives no answer is waited for once. */
+void lease_release(struct lease *lease, int64_t quiet_until, void (*done)(void *aux), void *aux);
 
 /* The pure part.  What to do about a Lease as it was read. */
 enum lease_step { LEASE_WAIT, LEASE_CREATE, LEASE_TAKE };

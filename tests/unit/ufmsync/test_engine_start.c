@@ -176,6 +176,29 @@ static void test_nothing_is_written_before_the_old_leader_is_silent(void **state
 	world_free(world);
 }
 
+static void test_a_leader_that_no_lease_tells_of_is_waited_for_unless_all_is_new(void **state)
+{
+	(void)state;
+	for (int used = 0; used < 2; used++) {
+		struct world *world = world_new();
+		world_engine(world);
+		world_tell(world);
+		world_network(world, "a/ib", IB("0x5"));
+		world_pod(world, "a/p", "ib");
+		if (used)
+			world_member_set(world, 6, GUID_1 + 9, true);
+		engine_lead(world->engine, world->now, true, world->now);
+		engine_doubt(world->engine, world->now + 20000);
+		assert_int_equal(engine_quiet_until(world->engine), world->now + 20000);
+		world_pass(world, 19999);
+		assert_int_equal(world_state(world, "a/p", 0), used ? ATTACHMENT_WANTED : ATTACHMENT_PUBLISHED);
+		world_pass(world, 1);
+		assert_int_equal(world_state(world, "a/p", 0), ATTACHMENT_PUBLISHED);
+		assert_true(engine_quiet_until(world->engine) <= world->now);
+		world_free(world);
+	}
+}
+
 static void test_the_complete_list_is_repeated_once_for_late_writes(void **state)
 {
 	(void)state;
@@ -374,6 +397,7 @@ int main(void)
 		cmocka_unit_test(test_a_predecessors_last_patch_is_seen_before_anything_is_given),
 		cmocka_unit_test(test_a_record_that_shows_late_is_followed),
 		cmocka_unit_test(test_nothing_is_written_before_the_old_leader_is_silent),
+		cmocka_unit_test(test_a_leader_that_no_lease_tells_of_is_waited_for_unless_all_is_new),
 		cmocka_unit_test(test_the_complete_list_is_repeated_once_for_late_writes),
 		cmocka_unit_test(test_a_restart_changes_nothing),
 		cmocka_unit_test(test_a_record_is_believed_though_the_network_changed_or_is_gone),

@@ -25,7 +25,7 @@ static unsigned refused; /* writes to be refused with this status; 0: none */
 static struct httpd_request *held;
 static struct lease *lease;
 static const char *annotation; /* to be put there */
-static int64_t quiet_until;
+static int64_t quiet_until, doubt_until;
 
 static int setup(void **state)
 {
@@ -122,10 +122,11 @@ static const char *stored_spec(const char *key)
 
 /* --- the user --- */
 
-static void on_leading(void *aux, int64_t until, const char *text)
+static void on_leading(void *aux, int64_t until, int64_t doubt, const char *text)
 {
 	(void)aux;
 	quiet_until = until;
+	doubt_until = doubt;
 	buf_printf(&api_log, "leads %s%s%s;", until > loop_now_ms() ? "quietly" : "at once", text ? " " : "",
 		   text ? text : "");
 }
@@ -157,14 +158,14 @@ static void on_released(void *aux)
 	buf_text(&api_log, "released;");
 }
 
-static struct lease *make(const char *identity, int64_t retry_ms)
+static struct lease *make_with(const char *identity, const struct lease_times *times)
 {
 	const struct lease_options options = {
 		.namespace = "ns",
 		.name = "l",
 		.identity = identity,
 		.annotation = "note",
-		.times = { .duration_ms = DURATION_MS, .renew_deadline_ms = DEADLINE_MS, .retry_ms = retry_ms },
+		.times = *times,
 		.linger_ms = LINGER_MS,
 		.leading = on_leading,
 		.lost = on_lost,
@@ -174,6 +175,11 @@ static struct lease *make(const char *identity, int64_t retry_ms)
 
 	api_serve(serve);
 	return lease_new(api_loop, api_kube, &options);
+}
+
+static struct lease *make(const char *identity, int64_t retry_ms)
+{
+	return make_with(identity, &(struct lease_times){ DURATION_MS, DEADLINE_MS, retry_ms });
 }
 
 static const char anothers[] = "{\"metadata\":{\"name\":\"l\"},\"spec\":{\"holderIdentity\":\"other\","
@@ -258,6 +264,102 @@ static bool is_known(void)
 	return lease_holder(lease)[0] != '\0';
 }
 
+static bool is_doubtful(void)
+{
+	return doubt_until > loop_now_ms() + LINGER_MS;
+}
+
+static void test_where_no_lease_is_one_may_have_been_taken_away(void **state)
+{
+	(void)state;
+	lease = make("me", RETRY_MS);
+	api_until_log("leads at once;");
+	assert_true(is_doubtful());
+}
+
+static void test_one_that_names_nobody_and_was_not_given_back_is_as_doubtful(void **state)
+{
+	(void)state;
+	store_text("{\"metadata\":{\"name\":\"l\"}}");
+	lease = make("me", RETRY_MS);
+	api_until_log("leads at once;");
+	assert_true(is_doubtful());
+}
+
+static void test_one_from_which_somebody_took_the_name_is_taken_quietly(void **state)
+{
+	(void)state;
+	store_text("{\"metadata\":{\"name\":\"l\"},\"spec\":{\"holderIdentity\":\"\",\"leaseDurationSeconds\":15}}");
+	lease = make("me", RETRY_MS);
+	api_until_log("leads quietly;");
+	assert_true(quiet_until > loop_now_ms() + LINGER_MS);
+}
+
+static void test_one_that_was_given_back_leaves_no_doubt(void **state)
+{
+	(void)state;
+	store_text("{\"metadata\":{\"name\":\"l\"},\"spec\":{\"holderIdentity\":\"\",\"leaseDurationSeconds\":1}}");
+	lease = make("me", RETRY_MS);
+	api_until_log("leads at once;");
+	assert_int_equal(doubt_until, 0);
+}
+
+static void test_our_own_that_was_deleted_is_nobody_elses(void **state)
+{
+	(void)state;
+	store_text("{\"metadata\":{\"name\":\"l\"},\"spec\":{\"holderIdentity\":\"\",\"leaseDurationSeconds\":1}}");
+	lease = make("me", RETRY_MS);
+	api_until_log("leads at once;");
+	json_decref(stored);
+	stored = NULL;
+	api_until_log("leads at once;lost;leads quietly;");
+	assert_int_equal(doubt_until, 0);
+	assert_true(quiet_until <= loop_now_ms() + LINGER_MS);
+}
+
+/* The one before may be cut off and still write: that the Lease now names somebody else does not stop it. */
+static void test_a_third_ones_name_does_not_make_us_forget_the_second(void **state)
+{
+	(void)state;
+	store_text(anothers);
+	lease = make("me", RETRY_MS);
+	api_until(is_read);
+	json_t *theirs = json_deep_copy(stored);
+	json_object_set_new(json_object_get(theirs, "spec"), "holderIdentity", json_string(""));
+	json_object_set_new(json_object_get(theirs, "spec"), "leaseDurationSeconds", json_integer(3));
+	store(theirs);
+	api_until_log("leads quietly;");
+	assert_true(quiet_until > loop_now_ms() + LINGER_MS + 500);
+}
+
+static void test_a_duration_that_somebody_shortened_is_not_believed(void **state)
+{
+	(void)state;
+	struct lease_times times = { .duration_ms = 3000, .renew_deadline_ms = DEADLINE_MS, .retry_ms = RETRY_MS };
+	store_text(anothers); /* it says a second */
+	lease = make_with("me", &times);
+	api_until(is_known);
+	int64_t known = loop_now_ms();
+	api_until_log("leads quietly;");
+	assert_true(loop_now_ms() >= known + 3000 - RETRY_MS);
+}
+
+static void test_the_next_holder_is_told_of_a_silence_that_is_not_over(void **state)
+{
+	(void)state;
+	store_text(anothers);
+	lease = make("me", RETRY_MS);
+	api_until_log("leads quietly;");
+	lease_release(lease, quiet_until, on_released, NULL);
+	api_until_log("leads quietly;released;");
+	assert_string_equal(stored_spec("holderIdentity"), "");
+	assert_true(json_int(stored, 0, "spec", "leaseDurationSeconds", NULL) > LINGER_MS / 1000 / 2);
+	lease_free(lease);
+	lease = make("another", RETRY_MS);
+	api_until_log("leads quietly;released;leads quietly;");
+	assert_true(quiet_until > loop_now_ms() + LINGER_MS / 2);
+}
+
 static void test_it_is_held_until_its_duration_after_the_last_sign_of_life(void **state)
 {
 	(void)state;
@@ -279,7 +381,7 @@ static void test_our_own_is_held_too_until_it_is_given_back(void **state)
 	api_until_log("leads at once;");
 	assert_true(lease_is_held(lease, loop_now_ms()));
 	assert_false(lease_is_held(lease, loop_now_ms() + NEVER_MS));
-	lease_release(lease, on_released, NULL);
+	lease_release(lease, 0, on_released, NULL);
 	api_until_log("leads at once;released;");
 	assert_string_equal(stored_spec("holderIdentity"), "");
 	assert_false(lease_is_held(lease, loop_now_ms()));
@@ -378,7 +480,7 @@ static void test_what_is_given_back_can_be_taken_at_once(void **state)
 	(void)state;
 	lease = make("me", RETRY_MS);
 	api_until_log("leads at once;");
-	lease_release(lease, on_released, NULL);
+	lease_release(lease, 0, on_released, NULL);
 	assert_false(lease_may_write(lease, loop_now_ms()));
 	api_until_log("leads at once;released;");
 	assert_string_equal(stored_spec("holderIdentity"), "");
@@ -400,7 +502,7 @@ static void test_giving_back_waits_for_the_renewal_under_way(void **state)
 	silent = true;
 	api_until(is_held);
 	silent = false;
-	lease_release(lease, on_released, NULL);
+	lease_release(lease, 0, on_released, NULL);
 	answer_write(held);
 	api_until_log("leads at once;released;");
 	assert_string_equal(stored_spec("holderIdentity"), "");
@@ -412,7 +514,7 @@ static void test_giving_back_gets_over_a_change_by_others(void **state)
 	lease = make("me", RETRY_MS);
 	api_until_log("leads at once;");
 	store(json_deep_copy(stored)); /* its version is another now */
-	lease_release(lease, on_released, NULL);
+	lease_release(lease, 0, on_released, NULL);
 	api_until_log("leads at once;released;");
 	assert_string_equal(stored_spec("holderIdentity"), "");
 }
@@ -423,7 +525,7 @@ static void test_a_silent_server_does_not_hold_up_the_end(void **state)
 	lease = make("me", RETRY_MS);
 	api_until_log("leads at once;");
 	silent = true;
-	lease_release(lease, on_released, NULL);
+	lease_release(lease, 0, on_released, NULL);
 	api_until_log("leads at once;released;");
 	assert_string_equal(stored_spec("holderIdentity"), "me");
 }
@@ -434,7 +536,7 @@ static void test_who_does_not_hold_it_gives_nothing_back(void **state)
 	store_text(anothers);
 	lease = make("me", NEVER_MS);
 	api_until_requests(1);
-	lease_release(lease, on_released, NULL);
+	lease_release(lease, 0, on_released, NULL);
 	api_until_log("released;");
 	assert_int_equal(api_n, 1);
 	assert_string_equal(stored_spec("holderIdentity"), "other");
@@ -449,6 +551,14 @@ int main(void)
 		LIFE(test_what_others_put_on_it_stays),
 		LIFE(test_anothers_is_taken_quietly_after_its_silence),
 		LIFE(test_one_that_is_deleted_under_its_holder_is_taken_quietly),
+		LIFE(test_where_no_lease_is_one_may_have_been_taken_away),
+		LIFE(test_one_that_names_nobody_and_was_not_given_back_is_as_doubtful),
+		LIFE(test_one_from_which_somebody_took_the_name_is_taken_quietly),
+		LIFE(test_one_that_was_given_back_leaves_no_doubt),
+		LIFE(test_our_own_that_was_deleted_is_nobody_elses),
+		LIFE(test_a_third_ones_name_does_not_make_us_forget_the_second),
+		LIFE(test_a_duration_that_somebody_shortened_is_not_believed),
+		LIFE(test_the_next_holder_is_told_of_a_silence_that_is_not_over),
 		LIFE(test_it_is_held_until_its_duration_after_the_last_sign_of_life),
 		LIFE(test_our_own_is_held_too_until_it_is_given_back),
 		LIFE(test_a_leader_without_answers_has_lost_at_its_deadline),
