@@ -504,11 +504,23 @@ static const struct pkey_backend_class ufm_class = {
 	.free = ufm_free,
 };
 
+/* "ufmsync/0.1.0", and in a comment who we are, so far as it may stand in one. */
+static char *user_agent(const struct ufm_options *options)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:";
+	const char *identity = options->identity;
+
+	if (!identity || identity[strspn(identity, allowed)] != '\0')
+		return mem_dup("ufmsync/" UFMSYNC_VERSION);
+	return mem_printf("ufmsync/" UFMSYNC_VERSION " (%s)", identity);
+}
+
 int ufm_new(struct pkey_backend **ret, struct loop *loop, const struct ufm_options *options,
 	    const struct secrets *secrets, struct error *err)
 {
+	__attribute__((cleanup(mem_freep))) char *agent = user_agent(options);
 	const struct http_options http_options = {
-		.user_agent = "ufmsync/" UFMSYNC_VERSION,
+		.user_agent = agent,
 		.max_connections = CONNECTIONS,
 		.unacknowledged_ms = options->timeout_ms,
 	};

@@ -210,6 +210,7 @@ static int read_identity(struct config *config, struct error *err)
 	if (!uid && getrandom(&chance, sizeof chance, 0) != (ssize_t)sizeof chance)
 		return error_set_errno(err, "random number");
 	config->identity = uid ? mem_printf("%s_%s", node, uid) : mem_printf("%s_%016" PRIx64, node, chance);
+	config->ufm.identity = config->identity;
 	return 0;
 }
 

@@ -13,7 +13,9 @@ class Relay:
     """`https`: where it listens, in `namespace` if one is given; each new connection goes to `target`, a port of ours."""
 
     def __init__(self, target, namespace=None):
-        self.target, self.problem = target, None
+        self.target, self.problem, self.ends = target, None, []
+        self.passing = threading.Event()
+        self.passing.set()
         thread = threading.Thread(target=self.listen, args=(namespace,))
         thread.start()
         thread.join()
@@ -42,12 +44,37 @@ class Relay:
             except OSError:
                 inner.close()
                 continue
+            self.ends += [inner, outer]
             for source, sink in ((inner, outer), (outer, inner)):
-                threading.Thread(target=pump, args=(source, sink), daemon=True).start()
+                threading.Thread(target=self.pump, args=(source, sink), daemon=True).start()
+
+    def pump(self, source, sink):
+        """One direction; its end is passed on, and both are closed."""
+        try:
+            while data := source.recv(65536):
+                self.passing.wait()
+                sink.sendall(data)
+        except OSError:
+            pass
+        close(source, sink)
+
+    def hold(self):
+        """As when packets get lost: nothing passes, nothing is closed, and who connects hears no word."""
+        self.passing.clear()
+
+    def go_on(self):
+        """The network heals, and what was sent meanwhile arrives."""
+        self.passing.set()
 
     def end(self):
-        self.socket.shutdown(socket.SHUT_RDWR)
+        """Nobody is let in any more, and all connections are closed."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # ended before
         self.socket.close()
+        close(*self.ends)
+        self.passing.set()
 
 
 def enter(namespace):
@@ -59,14 +86,8 @@ def enter(namespace):
         os.close(fd)
 
 
-def pump(source, sink):
-    """One direction; its end is passed on, and both are closed."""
-    try:
-        while data := source.recv(65536):
-            sink.sendall(data)
-    except OSError:
-        pass
-    for end in (source, sink):
+def close(*ends):
+    for end in ends:
         try:
             end.shutdown(socket.SHUT_RDWR)
         except OSError:

@@ -84,11 +84,11 @@ class Rights:
     def kubeconfig(self, port=None):
         """Of the service; `port`: of a relay to the API server."""
         kube = self.world.kube
-        if kube.kind != "real":
+        if kube.kind != "real" and not port:
             return kube.kubeconfig
         path = os.path.join(self.world.folder, "kubeconfig.ufmsync%s" % (".%d" % port if port else ""))
         with open(path, "w") as f:
-            f.write(kubeconfig(port or kube.port, kube.ca, "token: " + self.token))
+            f.write(kubeconfig(port or kube.port, kube.ca, "token: " + (self.token if kube.kind == "real" else kube.TOKEN)))
         return path
 
     def put(self, without=None):

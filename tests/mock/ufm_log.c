@@ -25,7 +25,8 @@ struct ufm_log *ufm_log_new(void)
 
 static size_t entry_bytes(const struct ufm_log_entry *entry)
 {
-	return strlen(entry->path) + (entry->body ? strlen(entry->body) : 0);
+	return strlen(entry->path) + (entry->client ? strlen(entry->client) : 0) +
+	       (entry->body ? strlen(entry->body) : 0);
 }
 
 static void drop_first(struct ufm_log *log)
@@ -33,6 +34,7 @@ static void drop_first(struct ufm_log *log)
 	struct ufm_log_entry *entry = &log->entries[log->first++ % UFM_LOG_ENTRIES];
 
 	log->bytes -= entry_bytes(entry);
+	free(entry->client);
 	free(entry->method);
 	free(entry->path);
 	free(entry->body);
@@ -83,6 +85,8 @@ uint64_t ufm_log_begin(struct ufm_log *log, const struct ufm_log_entry *entry)
 	kept = &log->entries[log->next % UFM_LOG_ENTRIES];
 	*kept = *entry;
 	kept->seq = log->next++;
+	if (entry->client)
+		kept->client = printable(entry->client, strnlen(entry->client, UFM_LOG_CLIENT_MAX));
 	kept->method = printable(entry->method, strnlen(entry->method, 32));
 	kept->path = printable(entry->path, strnlen(entry->path, UFM_LOG_PATH_MAX));
 	if (entry->body)
@@ -128,6 +132,10 @@ static void print_entry(const struct ufm_log_entry *entry, bool without_body, st
 	buf_printf(json, ", \"operation\": \"%s\", \"guids\": %zu, \"auth\": \"%s\", \"admitted\": %s",
 		   ufm_operation_name(entry->operation), entry->guids, ufm_auth_name(entry->auth),
 		   entry->admitted ? "true" : "false");
+	if (entry->client) {
+		buf_text(json, ", \"client\": ");
+		buf_json_string(json, entry->client);
+	}
 	if (entry->pkey < UFM_PKEY_COUNT)
 		buf_printf(json, ", \"pkey\": \"0x%x\"", entry->pkey);
 	if (entry->fault)

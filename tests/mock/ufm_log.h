@@ -10,7 +10,13 @@
 
 /* The last requests and the counts over all of them.  Bounded: the oldest give way.  Pure. */
 
-enum { UFM_LOG_ENTRIES = 20000, UFM_LOG_BODY_MAX = 64 << 10, UFM_LOG_BYTES_MAX = 64 << 20, UFM_LOG_PATH_MAX = 8192 };
+enum {
+	UFM_LOG_ENTRIES = 20000,
+	UFM_LOG_BODY_MAX = 64 << 10,
+	UFM_LOG_BYTES_MAX = 64 << 20,
+	UFM_LOG_PATH_MAX = 8192,
+	UFM_LOG_CLIENT_MAX = 512
+};
 
 enum ufm_outcome { UFM_OUTCOME_OPEN, UFM_OUTCOME_ANSWERED, UFM_OUTCOME_RESET, UFM_OUTCOME_GONE, UFM_OUTCOMES };
 
@@ -18,6 +24,7 @@ struct ufm_log_entry {
 	uint64_t seq; /* from 1 */
 	int64_t wall_ms, started_ms, duration_ms;
 	int64_t wall_us;            /* the same as wall_ms, finer: for measurements */
+	char *client;               /* as its User-Agent says; NULL: it does not */
 	char *method, *path, *body; /* body NULL: none, or one that holds a credential */
 	size_t body_len;            /* before it was cut */
 	enum ufm_operation operation;

@@ -119,7 +119,8 @@ static int64_t ufm_wall_us(void)
 	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
-static void take_note(struct ufm_exchange *exchange, const struct ufm_http *http, const char *path, enum ufm_auth auth)
+static void take_note(struct ufm_exchange *exchange, const struct ufm_http *http, const char *path, const char *client,
+		      enum ufm_auth auth)
 {
 	enum ufm_operation operation = exchange->call.operation;
 	bool secret = operation == UFM_OP_LOGIN || operation == UFM_OP_TOKEN_REVOKE;
@@ -131,6 +132,7 @@ static void take_note(struct ufm_exchange *exchange, const struct ufm_http *http
 				      .wall_ms = clock.wall_ms,
 				      .wall_us = ufm_wall_us(),
 				      .started_ms = clock.now_ms,
+				      .client = (char *)(uintptr_t)client,
 				      .method = (char *)(uintptr_t)http->method,
 				      .path = (char *)(uintptr_t)path,
 				      .body = http->body_len > 0 && !secret ? (char *)(uintptr_t)http->body : NULL,
@@ -173,7 +175,7 @@ static void on_request(void *aux, struct httpd_request *request)
 	exchange->admitted = ufm_accounts_check(&server->api.accounts, exchange->call.prefix, &credentials, &auth);
 	if (!down)
 		exchange->fault = ufm_faults_strike(&server->faults, http.method, http.path, &exchange->call);
-	take_note(exchange, &http, path, auth);
+	take_note(exchange, &http, path, httpd_header(request, "User-Agent"), auth);
 	ufm_server_notify(server);
 	if (down) {
 		answer_down(exchange);

@@ -18,8 +18,8 @@ struct lease {
 	char *fingerprint; /* holder and renewal: changes whenever the holder is alive */
 	int64_t seen_ms;   /* when the fingerprint last changed */
 	bool leading, troubled;
-	bool named;   /* what is being taken has a holder, who was silent for long or is we */
-	bool hurried; /* a conflict was answered at once: the next one waits for the timer */
+	int64_t claim_ms; /* until then the holder from whom it is being taken may still be heard; 0: nobody */
+	bool hurried;     /* a conflict was answered at once: the next one waits for the timer */
 	bool releasing, giving;
 	int64_t asked_ms;   /* when the write under way was sent */
 	int64_t renewed_ms; /* when the last write that succeeded was sent */
@@ -113,16 +113,6 @@ static bool is_over(const struct lease *lease, int64_t sent_ms, int64_t now)
 	return now >= sent_ms + lease->options.times.renew_deadline_ms;
 }
 
-/* Sets the timer for the next step; a leader's deadline is watched on the way, since answers may never come. */
-static void schedule(struct lease *lease, int64_t now)
-{
-	int64_t next = now + lease->options.times.retry_ms;
-
-	if (lease->leading && next > lease->renewed_ms + lease->options.times.renew_deadline_ms)
-		next = lease->renewed_ms + lease->options.times.renew_deadline_ms;
-	loop_timer_at(&lease->timer, next);
-}
-
 static int64_t object_duration(const struct lease *lease)
 {
 	int64_t seconds = json_int(lease->object, 0, "spec", "leaseDurationSeconds", NULL);
@@ -138,6 +128,20 @@ static int64_t patience(const struct lease *lease)
 	return duration_ms > lease->options.times.duration_ms ? duration_ms : lease->options.times.duration_ms;
 }
 
+/* Sets the timer for the next step; a leader's deadline is watched on the way, since answers may never come. */
+static void schedule(struct lease *lease, int64_t now)
+{
+	int64_t next = now + lease->options.times.retry_ms,
+		end = lease->renewed_ms + lease->options.times.renew_deadline_ms;
+
+	if (!lease->leading) {
+		/* Whatever passes before a sign of life is seen is added to what it takes to take over. */
+		next = now + lease->options.times.retry_ms / 2;
+		end = lease->seen_ms + patience(lease) + 1;
+	}
+	loop_timer_at(&lease->timer, end > now && end < next ? end : next);
+}
+
 static void decide(struct lease *lease, int64_t now)
 {
 	struct lease_seen seen = {
@@ -149,7 +153,13 @@ static void decide(struct lease *lease, int64_t now)
 
 	if (lease->leading && strcmp(seen.holder, lease->identity) != 0)
 		lose(lease, now);
-	lease->named = seen.holder[0] != '\0';
+	if (seen.holder[0] == '\0')
+		lease->claim_ms = 0;
+	else if (strcmp(seen.holder, lease->identity) == 0)
+		lease->claim_ms =
+			now + lease->options.linger_ms; /* a process before this one, or we when we had lost it */
+	else
+		lease->claim_ms = lease->seen_ms + patience(lease) + lease->options.linger_ms;
 	switch (lease_decide(&seen, lease->identity)) {
 	case LEASE_CREATE:
 		write_lease(lease, "POST", lease->identity);
@@ -227,17 +237,16 @@ static void on_read(void *aux, const struct kube_reply *reply)
 		decide(lease, now);
 }
 
-static void keep_quiet(struct lease *lease, int64_t now)
+static void keep_quiet(struct lease *lease)
 {
 	lease->leading = true;
-	if (lease->named)
-		extend(&lease->quiet_ms, now + lease->options.linger_ms);
+	extend(&lease->quiet_ms, lease->claim_ms);
 	extend(&lease->quiet_ms, lease->own_quiet_ms);
 }
 
 static void taken(struct lease *lease, int64_t now)
 {
-	keep_quiet(lease, now);
+	keep_quiet(lease);
 	schedule(lease, now);
 	lease->options.leading(lease->options.aux, lease->quiet_ms, lease->doubt_ms, object_annotation(lease));
 }
@@ -261,7 +270,7 @@ static void written_at_the_end(struct lease *lease, const struct kube_reply *rep
 		remember(lease, reply->object, now);
 	if (!reply->error && !lease->giving) {
 		if (!lease->leading) { /* it was the taking */
-			keep_quiet(lease, now);
+			keep_quiet(lease);
 			extend(&lease->quiet_ms, lease->doubt_ms);
 		}
 		give_back(lease);

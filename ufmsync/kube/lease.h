@@ -15,7 +15,7 @@ struct lease;
 struct lease_times {
 	int64_t duration_ms;       /* whole seconds; how long others leave a silent holder alone */
 	int64_t renew_deadline_ms; /* a holder that could not renew for so long has lost */
-	int64_t retry_ms;          /* between two tries to take or renew */
+	int64_t retry_ms;          /* between two tries to renew; who does not hold it looks twice as often */
 };
 
 struct lease_options {

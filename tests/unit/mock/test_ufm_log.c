@@ -29,6 +29,8 @@ static int teardown(void **state)
 static uint64_t begin(const char *path, const char *body, size_t body_len)
 {
 	return ufm_log_begin(log_, &(struct ufm_log_entry){ .started_ms = 1000,
+							    .client = (char *)(uintptr_t) "some\xff"
+											  "body/1",
 							    .method = (char *)(uintptr_t) "POST",
 							    .path = (char *)(uintptr_t)path,
 							    .body = (char *)(uintptr_t)body,
@@ -97,6 +99,7 @@ static void test_filters_and_foreign_bytes(void **state)
 	buf_init(&json, 4096);
 	ufm_log_print(log_, &filter, &json);
 	assert_non_null(strstr(json.data, "\"path\": \"/b??\""));
+	assert_non_null(strstr(json.data, "\"client\": \"some?body/1\""));
 	assert_non_null(strstr(json.data, "\"body\": \"\\\" ?x\""));
 	buf_free(&json);
 	filter.after = seq;

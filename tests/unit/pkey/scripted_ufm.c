@@ -24,7 +24,7 @@ struct ufm_options options;
 const char *environment[8][2];
 
 struct buf questions, said;
-char last_authorization[128], last_client[64];
+char last_authorization[128], last_client[64], last_agent[128];
 struct error last;
 unsigned answers, n_held, open_most;
 static unsigned open_now;
@@ -52,6 +52,7 @@ void handle(void *aux, struct httpd_request *request)
 	buf_printf(&questions, "%s %s%s %.*s\n", httpd_method(request), httpd_path(request),
 		   httpd_query(request, "guids_data") ? "?guids_data" : "", (int)len, body ? body : "");
 	snprintf(last_authorization, sizeof last_authorization, "%s", authorization ? authorization : "");
+	snprintf(last_agent, sizeof last_agent, "%s", httpd_header(request, "User-Agent"));
 	snprintf(last_client, sizeof last_client, "%s", httpd_client_name(request) ? httpd_client_name(request) : "");
 	if (asked == scripted) {
 		buf_printf(&said, "unexpected %s;", httpd_path(request));

@@ -25,7 +25,7 @@ extern struct ufm_options options;
 extern const char *environment[8][2]; /* what `secrets` is loaded from */
 
 extern struct buf questions, said;
-extern char last_authorization[128], last_client[64];
+extern char last_authorization[128], last_client[64], last_agent[128];
 extern struct error last;          /* what the last call back brought */
 extern unsigned answers;           /* number of those */
 extern unsigned n_held, open_most; /* requests that WAIT; the most that did so at a time */

@@ -215,6 +215,22 @@ static void test_500_guids_leave_by_action_or_in_lines_that_fit(void **state)
 	assert_int_equal(count(questions.data, "DELETE"), 2);
 }
 
+static void test_the_access_log_of_ufm_tells_which_of_us_asked(void **state)
+{
+	(void)state;
+	options.identity = "node1_uid-1";
+	connect_ufm();
+	will_answer(200, "");
+	assert_join("none;");
+	assert_string_equal(last_agent, "ufmsync/" UFMSYNC_VERSION " (node1_uid-1)");
+	pkey_backend_free(ufm);
+	options.identity = "not) a (comment";
+	connect_ufm();
+	will_answer(200, "");
+	assert_join("none;");
+	assert_string_equal(last_agent, "ufmsync/" UFMSYNC_VERSION);
+}
+
 static void sleep_until(int64_t ms)
 {
 	while (loop_now_ms() < ms)
@@ -497,6 +513,7 @@ int main(void)
 		TEST(test_when_both_routes_are_refused_nothing_has_left),
 		TEST(test_a_missing_pkey_is_believed_of_ufm_only),
 		TEST(test_500_guids_leave_by_action_or_in_lines_that_fit),
+		TEST(test_the_access_log_of_ufm_tells_which_of_us_asked),
 		TEST(test_a_removal_that_became_late_goes_no_further),
 		TEST(test_a_write_whose_time_is_over_is_not_begun),
 		TEST(test_members_are_listed_of_one_and_of_all),
