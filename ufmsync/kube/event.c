@@ -3,11 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/json.h"
-#include "base/mem.h"
-#include "ufmsync/kube/event_queue.h"
-#include "ufmsync/kube/event_wire.h"
+#include "ufmsync/kube/event_private.h"
 
 enum {
 	ENTRIES_MAX = 4096,
@@ -23,163 +20,6 @@ enum {
 	COUNT_MAX = 1 << 30,
 };
 
-/* One event that was said, and how often since. */
-struct entry {
-	struct kube_events *events;
-	struct chain in_all;
-	struct hash_node node;
-	struct event_item item;
-	struct loop_timer timer; /* while it is kept, with something left to write */
-	struct event_wire wire;
-	char *namespace, *about, *uid, *reason, *note, *action, *name;
-	bool created, in_doubt;   /* in_doubt: it may be there, though nobody said so */
-	unsigned written, writes; /* written: of the count */
-	int64_t last_ms, sent_ms;
-	unsigned tries;
-	struct http_request *request; /* under way */
-};
-
-struct kube_events {
-	struct loop *loop;
-	struct kube *kube;
-	char *controller, *instance;
-	struct event_queue *queue;
-	uint64_t seed, serial;
-	struct chain all;
-	struct hash by_text;
-	unsigned in_flight;
-	int64_t series_ms;
-	struct loop_timer timer;
-	struct kube_events_counts counts;
-	bool forbidden;
-	void (*trouble)(void *aux, const struct error *err);
-	void *trouble_aux;
-};
-
-/* --- entries --- */
-
-static struct entry *entry_of(struct event_item *item)
-{
-	return container_of(item, struct entry, item);
-}
-
-static void entry_free(struct entry *entry)
-{
-	struct kube_events *events = entry->events;
-
-	if (entry->request) {
-		http_cancel(entry->request);
-		events->in_flight--;
-	}
-	loop_timer_stop(&entry->timer);
-	chain_remove(&entry->in_all);
-	hash_remove(&events->by_text, &entry->node);
-	event_queue_leave(events->queue, &entry->item);
-	free(entry->namespace);
-	free(entry->about);
-	free(entry->uid);
-	free(entry->reason);
-	free(entry->note);
-	free(entry->action);
-	free(entry->name);
-	free(entry);
-}
-
-static uint64_t hash_event(const struct kube_events *events, const struct kube_event *event, const char *note)
-{
-	uint64_t h = hash_text(events->seed, event->namespace);
-
-	h = hash_text(h, event->name);
-	h = hash_text(h, event->uid);
-	h = hash_text(h, event->reason);
-	return hash_text(h, note);
-}
-
-static bool is_same(const struct entry *entry, const struct kube_event *event, const char *note)
-{
-	return entry->wire.network == event->network && entry->wire.warning == event->warning &&
-	       strcmp(entry->namespace, event->namespace) == 0 && strcmp(entry->about, event->name) == 0 &&
-	       strcmp(entry->uid, event->uid) == 0 && strcmp(entry->reason, event->reason) == 0 &&
-	       strcmp(entry->action, event->action) == 0 && strcmp(entry->note, note) == 0;
-}
-
-static struct entry *find(const struct kube_events *events, const struct kube_event *event, const char *note,
-			  uint64_t hash)
-{
-	for (struct hash_node *n = hash_first(&events->by_text, hash); n; n = hash_next(n)) {
-		struct entry *entry = container_of(n, struct entry, node);
-		if (is_same(entry, event, note))
-			return entry;
-	}
-	return NULL;
-}
-
-static void on_entry_timer(struct loop_timer *timer);
-
-/* A name that nobody has: the time, and a number. */
-static void rename_entry(struct entry *entry)
-{
-	uint64_t unique = (uint64_t)loop_wall_ms() * 1000 + entry->events->serial++ % 1000;
-
-	free(entry->name);
-	entry->name = event_wire_name(entry->about, unique);
-	entry->wire.name = entry->name;
-	entry->created = entry->in_doubt = false;
-}
-
-static struct entry *entry_new(struct kube_events *events, const struct kube_event *event, const char *note)
-{
-	struct entry *entry = mem_alloc(sizeof *entry);
-
-	*entry = (struct entry){
-		.events = events,
-		.namespace = mem_dup(event->namespace),
-		.about = mem_dup(event->name),
-		.uid = mem_dup(event->uid),
-		.reason = mem_dup(event->reason),
-		.note = mem_dup(note),
-		.action = mem_dup(event->action),
-	};
-	entry->wire = (struct event_wire){
-		.namespace = entry->namespace,
-		.controller = events->controller,
-		.instance = events->instance,
-		.network = event->network,
-		.about = entry->about,
-		.uid = entry->uid,
-		.warning = event->warning,
-		.reason = entry->reason,
-		.action = entry->action,
-		.note = entry->note,
-		.first_wall_ms = loop_wall_ms(),
-	};
-	rename_entry(entry);
-	loop_timer_init(&entry->timer, events->loop, on_entry_timer);
-	return entry;
-}
-
-/* NULL: there is no room for it. */
-static struct entry *entry_add(struct kube_events *events, const struct kube_event *event, const char *note,
-			       uint64_t hash)
-{
-	struct event_item item, *victim;
-	int64_t now_ms = loop_now_ms();
-
-	while (!event_queue_join(events->queue, &item, event->namespace, event->warning, &victim, now_ms)) {
-		if (!victim)
-			return NULL;
-		struct entry *out = entry_of(victim);
-		events->counts.dropped += out->wire.count > out->written;
-		entry_free(out);
-	}
-	struct entry *entry = entry_new(events, event, note);
-	entry->item = item;
-	chain_init(&entry->item.link);
-	chain_append(&events->all, &entry->in_all);
-	hash_add(&events->by_text, &entry->node, hash);
-	return entry;
-}
-
 /* --- when --- */
 
 static void pump(struct kube_events *events);
@@ -189,21 +29,21 @@ static void wake(struct kube_events *events)
 	loop_timer_at(&events->timer, loop_now_ms());
 }
 
-static void wait_for_turn(struct entry *entry)
+static void wait_for_turn(struct event_entry *entry)
 {
 	loop_timer_stop(&entry->timer);
 	event_item_move(&entry->item, EVENT_WAITING);
 	wake(entry->events);
 }
 
-static void keep_until(struct entry *entry, int64_t due_ms)
+static void keep_until(struct event_entry *entry, int64_t due_ms)
 {
 	event_item_move(&entry->item, EVENT_KEPT);
 	loop_timer_at(&entry->timer, due_ms);
 }
 
 /* The more often it was written, the later it is again. */
-static int64_t series_due(const struct entry *entry)
+static int64_t series_due(const struct event_entry *entry)
 {
 	int64_t wait = entry->events->series_ms;
 
@@ -213,7 +53,7 @@ static int64_t series_due(const struct entry *entry)
 }
 
 /* There is something to write, or it is only remembered for a while. */
-static void keep(struct entry *entry)
+static void keep(struct event_entry *entry)
 {
 	if (entry->wire.count == entry->written)
 		keep_until(entry, entry->last_ms + REMEMBER_MS);
@@ -223,10 +63,10 @@ static void keep(struct entry *entry)
 
 static void on_entry_timer(struct loop_timer *timer)
 {
-	struct entry *entry = container_of(timer, struct entry, timer);
+	struct event_entry *entry = container_of(timer, struct event_entry, timer);
 
 	if (entry->wire.count == entry->written)
-		entry_free(entry); /* not said again for long enough */
+		event_entry_free(entry); /* not said again for long enough */
 	else
 		wait_for_turn(entry);
 }
@@ -262,7 +102,7 @@ static bool names_a_cause(const json_t *status, const char *wanted)
 }
 
 /* The namespace is being deleted, or is gone: nothing can be made in it. */
-static bool is_closed(const struct entry *entry, const struct kube_reply *reply)
+static bool is_closed(const struct event_entry *entry, const struct kube_reply *reply)
 {
 	const char *kind = json_str(reply->object, "details", "kind", NULL);
 
@@ -271,7 +111,7 @@ static bool is_closed(const struct entry *entry, const struct kube_reply *reply)
 	return reply->status == 404 && !entry->created && kind && strcmp(kind, "namespaces") == 0;
 }
 
-static void close_namespace(struct entry *entry)
+static void close_namespace(struct event_entry *entry)
 {
 	struct kube_events *events = entry->events;
 	struct event_item *other;
@@ -279,13 +119,13 @@ static void close_namespace(struct entry *entry)
 	event_item_close(&entry->item, loop_now_ms() + CLOSED_MS);
 	while ((other = event_item_neighbour(&entry->item))) {
 		events->counts.closed++;
-		entry_free(entry_of(other));
+		event_entry_free(event_entry_of(other));
 	}
 	events->counts.closed++;
-	entry_free(entry);
+	event_entry_free(entry);
 }
 
-static void accepted(struct entry *entry)
+static void accepted(struct event_entry *entry)
 {
 	struct kube_events *events = entry->events;
 
@@ -300,21 +140,21 @@ static void accepted(struct entry *entry)
 	keep(entry);
 }
 
-static void refused(struct entry *entry, const struct kube_reply *reply)
+static void refused(struct event_entry *entry, const struct kube_reply *reply)
 {
 	entry->events->counts.refused++;
 	tell_trouble(entry->events, reply->error);
-	entry_free(entry);
+	event_entry_free(entry);
 }
 
 /* False: it was tried often enough. */
-static bool try_later(struct entry *entry, const struct kube_reply *reply)
+static bool try_later(struct event_entry *entry, const struct kube_reply *reply)
 {
 	int64_t wait = (int64_t)RETRY_FIRST_MS << entry->tries;
 
 	if (++entry->tries >= TRIES_MAX) {
 		entry->events->counts.failed++;
-		entry_free(entry);
+		event_entry_free(entry);
 		return false;
 	}
 	wait = wait < RETRY_MOST_MS ? wait : RETRY_MOST_MS;
@@ -325,14 +165,14 @@ static bool try_later(struct entry *entry, const struct kube_reply *reply)
 }
 
 /* A repetition was to be written on it, but the Event has expired meanwhile. */
-static void make_anew(struct entry *entry)
+static void make_anew(struct event_entry *entry)
 {
-	rename_entry(entry);
+	event_entry_rename(entry);
 	entry->written = entry->writes = 0;
 	wait_for_turn(entry);
 }
 
-static void answered_conflict(struct entry *entry, const struct kube_reply *reply)
+static void answered_conflict(struct event_entry *entry, const struct kube_reply *reply)
 {
 	if (!entry->created && entry->in_doubt) {
 		accepted(entry); /* an earlier try had arrived */
@@ -340,12 +180,12 @@ static void answered_conflict(struct entry *entry, const struct kube_reply *repl
 	}
 	bool taken = !entry->created;
 	if (try_later(entry, reply) && taken)
-		rename_entry(entry); /* the name is somebody else's */
+		event_entry_rename(entry); /* the name is somebody else's */
 }
 
 static void on_done(void *aux, const struct kube_reply *reply)
 {
-	struct entry *entry = aux;
+	struct event_entry *entry = aux;
 	struct kube_events *events = entry->events;
 
 	entry->request = NULL;
@@ -367,7 +207,7 @@ static void on_done(void *aux, const struct kube_reply *reply)
 
 /* --- sending --- */
 
-static void send(struct entry *entry)
+static void send(struct event_entry *entry)
 {
 	struct kube_events *events = entry->events;
 	char *path = mem_printf("/apis/events.k8s.io/v1/namespaces/%s/events%s%s", entry->namespace,
@@ -393,7 +233,7 @@ static void send(struct entry *entry)
 				      });
 	} else {
 		events->counts.refused++; /* a name that is not UTF-8 */
-		entry_free(entry);
+		event_entry_free(entry);
 	}
 	free(body);
 	free(path);
@@ -409,7 +249,7 @@ static void pump(struct kube_events *events)
 		item = event_queue_next(events->queue, loop_now_ms(), &again_ms);
 		if (!item)
 			break;
-		send(entry_of(item));
+		send(event_entry_of(item));
 	}
 	if (!item && again_ms != INT64_MAX)
 		loop_timer_at(&events->timer, again_ms);
@@ -424,7 +264,7 @@ static void on_timer(struct loop_timer *timer)
 
 /* --- the caller's side --- */
 
-static void again(struct entry *entry)
+static void again(struct event_entry *entry)
 {
 	entry->wire.count += entry->wire.count < COUNT_MAX;
 	entry->last_ms = loop_now_ms();
@@ -438,19 +278,19 @@ static void again(struct entry *entry)
 void kube_events_say(struct kube_events *events, const struct kube_event *event)
 {
 	__attribute__((cleanup(mem_freep))) char *note = event_wire_note(event->note);
-	uint64_t hash = hash_event(events, event, note);
-	struct entry *entry;
+	uint64_t hash = event_entry_hash(events, event, note);
+	struct event_entry *entry;
 
 	if (event_queue_is_closed(events->queue, event->namespace, loop_now_ms())) {
 		events->counts.closed++;
 		return;
 	}
-	entry = find(events, event, note, hash);
+	entry = event_entry_find(events, event, note, hash);
 	if (entry) {
 		again(entry);
 		return;
 	}
-	entry = entry_add(events, event, note, hash);
+	entry = event_entry_add(events, event, note, hash);
 	if (!entry) {
 		events->counts.dropped++;
 		return;
@@ -465,13 +305,13 @@ void kube_events_say(struct kube_events *events, const struct kube_event *event)
 void kube_events_hush(struct kube_events *events)
 {
 	for (struct chain *at = events->all.next, *next; at != &events->all; at = next) {
-		struct entry *entry = container_of(at, struct entry, in_all);
+		struct event_entry *entry = container_of(at, struct event_entry, in_all);
 		next = at->next;
 		if (entry->request)
 			continue;
 		events->counts.dropped += entry->wire.count > entry->written;
 		if (!entry->created) {
-			entry_free(entry);
+			event_entry_free(entry);
 			continue;
 		}
 		entry->written = entry->wire.count;
@@ -485,6 +325,7 @@ struct kube_events *kube_events_new(struct loop *loop, struct kube *kube, const 
 	struct kube_events *events = mem_alloc(sizeof *events);
 
 	events->loop = loop;
+	events->on_entry_timer = on_entry_timer;
 	events->kube = kube;
 	events->controller = mem_dup(controller);
 	events->instance = event_wire_instance(instance);
@@ -503,7 +344,7 @@ void kube_events_free(struct kube_events *events)
 		return;
 	loop_timer_stop(&events->timer);
 	while (!chain_empty(&events->all))
-		entry_free(container_of(events->all.next, struct entry, in_all));
+		event_entry_free(container_of(events->all.next, struct event_entry, in_all));
 	event_queue_free(events->queue);
 	hash_free(&events->by_text);
 	free(events->controller);
