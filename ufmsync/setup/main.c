@@ -12,6 +12,7 @@
 
 struct process {
 	struct loop *loop;
+	const struct setup_options *options;
 	enum setup_exit code;
 };
 
@@ -23,16 +24,19 @@ static void on_done(void *aux, enum setup_exit code)
 	loop_stop(process->loop);
 }
 
-/* Whatever was written was written whole, and the next run goes on from there. */
+/* Whatever was written was written whole, and the next run goes on from there; but a Job whose pod was evicted must not
+ * count as done. */
 static void on_signal(void *aux, int signo)
 {
+	const struct process *process = aux;
+
 	(void)signo;
-	on_done(aux, SETUP_EXIT_DONE);
+	on_done(aux, process->options->how == SETUP_STAY ? SETUP_EXIT_DONE : SETUP_EXIT_FAILED);
 }
 
 static int serve(const struct setup_options *options, const struct kube_config *config)
 {
-	struct process process = { .code = SETUP_EXIT_FAILED };
+	struct process process = { .options = options, .code = SETUP_EXIT_FAILED };
 	struct error err = { 0 };
 	struct kube *kube = NULL;
 

@@ -332,8 +332,9 @@ void setup_options_help(FILE *out)
 		fprintf(out, "  %-19s %s: %s%s%s\n", "", table[i].variable, table[i].accepted,
 			table[i].otherwise ? "; default " : "", table[i].otherwise ? table[i].otherwise : "");
 	}
-	fputs("\nexit codes: 0 done, all is as it should be, or ended by SIGTERM; 1 failed, or somebody has to act: "
-	      "the\n"
-	      "message says how; 2 bad option; 4 (--check) something is to be made, renewed or waited for\n",
+	fputs("\nexit codes: 0 done, all is as it should be, or (--stay) ended by SIGTERM; 1 failed, ended by SIGTERM\n"
+	      "before it was done, or somebody has to act: the message says how; 2 bad option; 4 (--check) something "
+	      "is\n"
+	      "to be made, renewed or waited for\n",
 	      out);
 }

@@ -206,6 +206,9 @@ def without_an_api_server_it_gives_up_in_time(world):
     try:
         expect("SETUP_FAILED" in setup.start_and_end("--timeout=1s"), "it is said")
         expect("SETUP_FAILED" in setup.start_and_end("--check"), "at once")
+        process = setup.start("--timeout=10m")
+        eventually("it tries", lambda: "SETUP_FAILED" in process.output())
+        expect_equal(process.end(), 1, "a Job whose pod is evicted meanwhile is not done")
     finally:
         world.kube.up()
 
