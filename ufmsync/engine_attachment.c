@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "ufmsync/engine_parts.h"
 
 /* The life of one attachment: wanted, joining, member, published, leaving, resting. */
@@ -88,6 +89,7 @@ __attribute__((format(printf, 4, 0))) static bool set_reason(struct engine *e, s
 {
 	char text[512];
 	vsnprintf(text, sizeof text, format, args);
+	utf8_one_line(text); /* a cut may have halved a character */
 	bool news = !a->blocked_reason || strcmp(a->blocked_reason, reason) != 0;
 	if (!a->blocked_text || strcmp(a->blocked_text, text) != 0) {
 		free(a->blocked_text);

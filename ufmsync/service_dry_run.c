@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/net/http.h"
+#include "base/utf8.h"
 #include "pkey/opensm.h"
 #include "pkey/ufm.h"
 #include "ufmsync/dry_run_parts.h"
@@ -400,6 +401,7 @@ void dry_run_warn(struct dry_run *run, const char *format, ...)
 	va_start(args, format);
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
+	utf8_one_line(text);
 	run->warnings = mem_resize(run->warnings, run->n_warnings + 1, sizeof *run->warnings);
 	run->warnings[run->n_warnings++] = mem_dup(text);
 }

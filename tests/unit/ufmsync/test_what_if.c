@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/utf8.h"
 #include "ufmsync/what_if.h"
 
 /* A world as ib-kubernetes leaves it, and what a service would make of it. */
@@ -227,6 +228,33 @@ static void test_who_has_none_is_given_one_that_is_not_foretold(void **state)
 	assert_int_equal(totals->patched_record, 0);
 }
 
+static void take_text(void *aux, const struct what_if_interface *interface)
+{
+	char **text = aux;
+	assert_null(*text);
+	*text = mem_dup(interface->view->blocked_text);
+}
+
+/* Whoever prints it, as JSON above all, need not look at it again. */
+static void test_a_reason_that_is_cut_is_whole_utf8(void **state)
+{
+	struct fixture *f = *state;
+	char rule[256] = "x", *text = NULL;
+	while (strlen(rule) < 240)
+		strcat(rule, "\xc3\xa9");
+	json_t *space =
+		json_pack("{s:{s:s,s:{s:s}}}", "metadata", "name", "a", "annotations", NAMESPACE_PKEYS_KEY, rule);
+	what_if_begin(f->world, WHAT_IF_NAMESPACES);
+	what_if_object(f->world, WHAT_IF_NAMESPACES, space);
+	json_decref(space);
+	pod(f->world, "p", "ib");
+	run(f);
+	what_if_each(f->world, take_text, &text);
+	assert_non_null(strstr(text, "it says x\xc3\xa9"));
+	assert_true(utf8_valid(text, strlen(text)));
+	free(text);
+}
+
 static void test_a_wrong_definition_concerns_its_own_pods(void **state)
 {
 	struct fixture *f = *state;
@@ -413,6 +441,7 @@ int main(void)
 		TEST(test_without_adoption_it_is_said_who_would_lose_what_he_carries),
 		TEST(test_a_lost_member_is_joined_with_the_guid_that_its_pod_carries),
 		TEST(test_who_has_none_is_given_one_that_is_not_foretold),
+		TEST(test_a_reason_that_is_cut_is_whole_utf8),
 		TEST(test_a_wrong_definition_concerns_its_own_pods),
 		TEST(test_two_pods_with_one_guid_are_named_and_one_keeps_it),
 		TEST(test_orphans_of_a_first_start_stay_behind_the_brake),
