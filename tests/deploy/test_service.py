@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """The service's manifests, as kubectl builds them: what they promise in every overlay.
 
-usage: test_service.py SOURCE-FOLDER      UFMSYNC_OTHER_KUBECTL: a newer one, which must build the same"""
+usage: test_service.py SOURCE-FOLDER      UFMSYNC_OTHER_KUBECTL: a newer kubectl, which must build the same (else that of
+the machine, if it has one)"""
 
 import json
 import os
 import re
+import shutil
 import sys
 import tempfile
 import textwrap
@@ -14,6 +16,7 @@ import unittest
 import manifests
 
 ROOT = sys.argv[1]
+OTHER_KUBECTL = os.environ.get("UFMSYNC_OTHER_KUBECTL") or shutil.which("kubectl")
 WITH_UFM = ("ufm", "strict-cni", "another-namespace", "network-policy", "old-kubernetes/ufm", "old-kubernetes/strict-cni")
 WITH_OPENSM = ("opensm/host", "opensm/host-device-plugin", "opensm/pod")
 RESTRICTED = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
@@ -45,12 +48,12 @@ def pods_of(objects):
 
 
 class Everywhere(unittest.TestCase):
-    @unittest.skipUnless("UFMSYNC_OTHER_KUBECTL" in os.environ, "UFMSYNC_OTHER_KUBECTL names no newer kubectl")
+    @unittest.skipUnless(OTHER_KUBECTL, "there is no newer kubectl, and UFMSYNC_OTHER_KUBECTL names none")
     def test_a_newer_kubectl_builds_the_same(self):
         for folder in manifests.folders():
             path = os.path.join(ROOT, "deploy", folder)
             self.assertEqual(by_name(manifests.build(path)),
-                             by_name(manifests.build(path, os.environ["UFMSYNC_OTHER_KUBECTL"])), folder)
+                             by_name(manifests.build(path, OTHER_KUBECTL)), folder)
 
     def test_every_folder_is_on_the_page(self):
         with open(os.path.join(ROOT, "deploy/README.md")) as f:
@@ -168,7 +171,8 @@ class AnotherNamespace(unittest.TestCase):
         quota, = [o["spec"] for o in objects if o["kind"] == "ResourceQuota"]
         classes = quota["scopeSelector"]["matchExpressions"][0]["values"]
         for template in pods_of(objects).values():
-            self.assertIn(template["spec"].get("priorityClassName", classes[0]), classes)
+            self.assertIn(template["spec"]["priorityClassName"], classes, "or others' pods could take its place")
+        self.assertGreaterEqual(int(quota["hard"]["pods"]), 2 * 5000, "no cluster is too large for it: two pods a node for a while")
 
     def test_each_of_them_passes_the_level_that_the_namespace_enforces(self):
         """`restricted` of the Pod Security Standards, as far as a manifest could miss it."""
