@@ -339,9 +339,15 @@ static void set_wake(struct engine *e)
 				    container_of(heads[i]->next, struct engine_pod, in_telling)->tell_at);
 }
 
+/* Else they stay where they are: what is said beyond that is lost, be it of another namespace. */
+static bool has_room(const struct engine *e)
+{
+	return e->n_events < EVENTS_MAX / 2;
+}
+
 void engine_tell_work(struct engine *e, size_t *budget)
 {
-	while (*budget && e->tell_due) {
+	while (*budget && e->tell_due && has_room(e)) {
 		struct engine_pod *p = due(e, &e->unanswered);
 		if (!p)
 			p = due(e, &e->standing);
@@ -353,7 +359,7 @@ void engine_tell_work(struct engine *e, size_t *budget)
 		engine_spend(budget, POD_COST);
 		look(e, p);
 	}
-	while (*budget && !chain_empty(&e->saying)) {
+	while (*budget && !chain_empty(&e->saying) && has_room(e)) {
 		engine_spend(budget, POD_COST);
 		say_news(e, container_of(e->saying.next, struct engine_pod, in_saying));
 	}

@@ -65,6 +65,38 @@ static void test_each_reason_is_told_once_for_all_whom_it_concerns(void **state)
 	world_free(world);
 }
 
+static void apply_bad_pod(struct world *world, const char *namespace, unsigned number)
+{
+	char uid[48];
+
+	snprintf(uid, sizeof uid, "uid-%s-%u", namespace, number);
+	json_t *object = json_pack("{s:{s:s,s:s,s:s,s:{s:s}},s:{s:s},s:{s:s}}", "metadata", "uid", uid, "namespace",
+				   namespace, "name", uid, "annotations", POD_NETWORKS_KEY, "gone", "spec", "nodeName",
+				   "node-1", "status", "phase", "Pending");
+	engine_pod_applied(world->engine, pod_from_json(object), world->now);
+	json_decref(object);
+}
+
+static void test_no_number_of_bad_pods_silences_another_namespace(void **state)
+{
+	struct engine_action action;
+	unsigned said[2] = { 0, 0 };
+
+	(void)state;
+	struct world *world = started();
+	for (unsigned i = 0; i < 12000; i++)
+		apply_bad_pod(world, "a", i);
+	apply_bad_pod(world, "b", 0);
+	do
+		while (engine_next(world->engine, world->now, &action))
+			if (action.kind == ENGINE_EVENT)
+				said[action.event.namespace[0] - 'a']++;
+	while (engine_deadline(world->engine) <= world->now);
+	assert_int_equal(said[1], 1);
+	assert_int_equal(said[0], 12000);
+	world_free(world);
+}
+
 static void test_what_finds_no_room_in_a_note_is_counted(void **state)
 {
 	char networks[4096] = "";
@@ -370,6 +402,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_interfaces_of_a_pod_share_an_event),
 		cmocka_unit_test(test_each_reason_is_told_once_for_all_whom_it_concerns),
+		cmocka_unit_test(test_no_number_of_bad_pods_silences_another_namespace),
 		cmocka_unit_test(test_what_finds_no_room_in_a_note_is_counted),
 		cmocka_unit_test(test_a_pod_that_waits_is_told_what_was_reserved_for_it),
 		cmocka_unit_test(test_who_still_waits_is_told_again_before_the_hour_is_over),
