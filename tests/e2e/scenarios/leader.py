@@ -179,7 +179,7 @@ def leader_killed_during_a_burst(world):
 
 
 @long
-@scenario()
+@scenario("real")
 def leader_killed_during_a_burst_with_the_default_times(world):
     pair = Pair(world, DEFAULT)
     pair.half_of_the_burst()
@@ -218,13 +218,13 @@ def stopped(pair, for_seconds):
 
 
 @long
-@scenario()
+@scenario("mock")
 def leader_that_stood_still_during_a_burst_writes_no_more(world):
     stopped(Pair(world), 0)
 
 
 @long
-@scenario()
+@scenario("real")
 def leader_that_stood_still_for_half_a_minute_writes_no_more(world):
     stopped(Pair(world, DEFAULT), 30)
 
@@ -262,7 +262,7 @@ def leader_whose_packets_to_the_api_server_get_lost(world):
     pair.ends_as_wanted(FIRST, SECOND)
 
 
-@scenario()
+@scenario("mock")
 def leader_that_does_not_reach_ufm_stays_the_leader(world):
     world.start_ufm()
     relay = Relay(world.ufm.port)
@@ -281,7 +281,7 @@ def leader_that_does_not_reach_ufm_stays_the_leader(world):
 
 
 @long
-@scenario()
+@scenario("mock")
 def leader_killed_right_after_it_took_over(world):
     """Twice in a row; the second time before it has written anything, within the time that it owes the first one."""
     pair = Pair(world)
@@ -298,7 +298,7 @@ def leader_killed_right_after_it_took_over(world):
 
 
 @long
-@scenario()
+@scenario("mock")
 def leader_told_to_stop_right_after_it_took_over(world):
     """What it owes to the one before it, its successor owes too."""
     pair = Pair(world)
@@ -347,18 +347,18 @@ def lease_deleted_under_its_holder(world):
 
 
 @long
-@scenario()
+@scenario("mock")
 def lease_whose_holder_somebody_erased(world):
     meddled(world, lambda: edit_lease(world, {"holderIdentity": ""}))
 
 
 @long
-@scenario()
+@scenario("mock")
 def lease_that_somebody_gave_to_a_third_one_for_a_second(world):
     meddled(world, lambda: edit_lease(world, {"holderIdentity": "somebody", "leaseDurationSeconds": 1}))
 
 
-@scenario()
+@scenario("mock")
 def clocks_of_others_do_not_matter(world):
     """A Lease renewed in the year 1970 or 2100, as by a machine whose clock is wrong, is left alone for its duration and
     no longer."""
@@ -483,7 +483,7 @@ def health_means_that_the_loop_turns(world):
     eventually("it answers again", lambda: daemon.get("/healthz")[0] == 200)
 
 
-@scenario()
+@scenario("mock")
 def health_without_ufm_and_without_the_api_server(world):
     """Neither makes a process dead; a replica that has read everything stays ready, and one that has not is not."""
     daemon = world.start()
