@@ -54,11 +54,11 @@ def lose(bench, settings, how, others=0):
 def leaders(bench):
     """The leader is lost in the middle of a burst"""
     settings = SHORT if bench.quick else DEFAULT
-    promised = 6 if bench.quick else 27
+    promised = 9 if bench.quick else 27
     for how, name, times, within, others in (
             (kill, "killed", 3, promised, 0), (stand_still, "stopped (SIGSTOP)", 2, promised, 0),
             (cut_off, "cut off from the API server, packets lost", 2, promised, 0),
-            (stop, "told to stop (SIGTERM)", 5, 2, 0), (stop, "told to stop, 50000 other pods", 3, None, 50000)):
+            (stop, "told to stop (SIGTERM)", 5, 2, 0), (stop, "told to stop beside 20000 other pods", 3, None, 20000)):
         took = sorted(lose(bench, settings, how, others) for _ in range(1 if bench.quick else times))
         bench.report("the leader %s in a burst, %s" % (name, "short times" if bench.quick else "default times"),
                      "the next one writes after %.2f s median, %.2f s at most of %d" % (median(took), took[-1], len(took)),
