@@ -1,7 +1,7 @@
 """Rows of tests/bench/run: how long nobody writes when the leader is lost."""
 import signal
 
-from measure import median, populate
+from measure import median
 from relay import Relay
 from scenarios.leader import DEFAULT, SECOND, SHORT, Pair
 
@@ -29,15 +29,13 @@ def cut_off(pair, relay):
     relay.hold()
 
 
-def lose(bench, settings, how, others=0):
+def lose(bench, settings, how):
     """Seconds from then until the other replica's first write."""
     world = bench.world()
     world.start_ufm()
     relay = Relay(world.kube.port) if how is cut_off else None
     if relay:
         world.others.append(relay)
-    if others:
-        populate(world, others, None, "others")
     pair = Pair(world, settings, leader={"KUBECONFIG": world.rights.kubeconfig(relay.https)} if relay else None)
     pair.half_of_the_burst()
     pair.the_leader_is_lost()
@@ -55,12 +53,10 @@ def leaders(bench):
     """The leader is lost in the middle of a burst"""
     settings = SHORT if bench.quick else DEFAULT
     promised = 9 if bench.quick else 27
-    for how, name, times, within, others in (
-            (kill, "killed", 3, promised, 0), (stand_still, "stopped (SIGSTOP)", 2, promised, 0),
-            (cut_off, "cut off from the API server, packets lost", 2, promised, 0),
-            (stop, "told to stop (SIGTERM)", 5, 2, 0), (stop, "told to stop beside 20000 other pods", 3, None, 20000)):
-        took = sorted(lose(bench, settings, how, others) for _ in range(1 if bench.quick else times))
+    for how, name, times, within in ((kill, "killed", 3, promised), (stand_still, "stopped (SIGSTOP)", 2, promised),
+                                     (cut_off, "cut off from the API server, packets lost", 2, promised),
+                                     (stop, "told to stop (SIGTERM)", 5, 2)):
+        took = sorted(lose(bench, settings, how) for _ in range(1 if bench.quick else times))
         bench.report("the leader %s in a burst, %s" % (name, "short times" if bench.quick else "default times"),
                      "the next one writes after %.2f s median, %.2f s at most of %d" % (median(took), took[-1], len(took)),
-                     "lease + UFM_TIMEOUT + 2 s = %d s" % within if within == promised else
-                     "2 s" if within else "reading the pods comes to it")
+                     "lease + UFM_TIMEOUT + 2 s = %d s" % within if within == promised else "2 s")
