@@ -195,13 +195,14 @@ struct engine_pod {
 	bool repairing : 1; /* somebody overwrote what we published: written again after a while */
 	bool refused : 1;   /* its last patch was refused, and it did not change since */
 	bool said_assigned : 1;
-	bool standing : 1;    /* which one of the two it is in */
-	bool stands : 1;      /* the annotation says what is decided, as far as we know */
-	bool seen_again : 1;  /* it came again while its patch was under way */
-	bool unwritten : 1;   /* counted in engine.n_unwritten */
-	bool awaited : 1;     /* there is an awaiter */
-	bool provisional : 1; /* read for somebody who waits, never shown by the watch */
-	char text[];          /* uid, NUL, name */
+	bool tell_problem : 1, tell_refusal : 1; /* news, as engine_told.c has them */
+	bool standing : 1;                       /* which one of the two it is in */
+	bool stands : 1;                         /* the annotation says what is decided, as far as we know */
+	bool seen_again : 1;                     /* it came again while its patch was under way */
+	bool unwritten : 1;                      /* counted in engine.n_unwritten */
+	bool awaited : 1;                        /* there is an awaiter */
+	bool provisional : 1;                    /* read for somebody who waits, never shown by the watch */
+	char text[];                             /* uid, NUL, name */
 };
 
 enum queue_kind { QUEUE_JOIN, QUEUE_LEAVE = 4, QUEUE_REMOVE, QUEUES }; /* four join classes: limited * 2 + index0 */
@@ -338,7 +339,7 @@ struct engine {
 	bool observing; /* nothing is given, written or said */
 	int64_t quiet_until;
 	int64_t doubt_until; /* the same, if this cluster is not new; 0 once that is known */
-	bool quiet_over; /* a dead leader's writes have all landed */
+	bool quiet_over;     /* a dead leader's writes have all landed */
 	bool was_settled, settled, latched;
 	uint64_t confirmed_orphans; /* how many there were when the operator confirmed */
 	uint32_t epoch;             /* of confirmations */

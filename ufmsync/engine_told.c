@@ -116,13 +116,18 @@ static bool may_tell(const struct engine *e)
 	return e->phase != PHASE_FOLLOW && !e->observing;
 }
 
+static void tell_soon(struct engine *e, struct engine_pod *p)
+{
+	if (may_tell(e) && !chain_linked(&p->in_saying))
+		chain_append(&e->saying, &p->in_saying);
+}
+
 void engine_tell_news(struct engine *e, struct attachment *a, enum news news)
 {
 	if (!may_tell(e))
 		return;
 	a->news |= (uint8_t)news;
-	if (!chain_linked(&a->pod->in_saying))
-		chain_append(&e->saying, &a->pod->in_saying);
+	tell_soon(e, a->pod);
 }
 
 void engine_tell_member(struct engine *e, struct attachment *a)
@@ -186,11 +191,31 @@ static void stand(struct engine *e, struct engine_pod *p)
 	wake_sooner(&e->wakes, &e->tell_wake, p->tell_at);
 }
 
+static void say_text(struct engine *e, const struct engine_pod *p, const char *reason, const char *what,
+		     const char *why)
+{
+	struct note note = { 0 };
+
+	note_add(&note, "%s%s%.400s", what ? what : "", what ? ": " : "", why);
+	say_note(e, p, true, reason, &note);
+}
+
+/* What concerns the pod as a whole. */
+static void say_whole(struct engine *e, const struct engine_pod *p, bool problem, bool refusal)
+{
+	if (problem)
+		say_text(e, p, "BadAnnotation", NULL, p->problem);
+	if (refusal)
+		say_text(e, p, "RecordRefused", "the API server refuses the pod's annotations", p->refusal);
+}
+
 static void say_news(struct engine *e, struct engine_pod *p)
 {
-	bool blocked = false;
+	bool blocked = false, problem = p->tell_problem && p->problem, refusal = p->tell_refusal && p->refusal;
 
 	chain_remove(&p->in_saying);
+	p->tell_problem = p->tell_refusal = false;
+	say_whole(e, p, problem, refusal);
 	for (struct chain *at = p->attachments.next; at != &p->attachments; at = at->next) {
 		struct attachment *a = container_of(at, struct attachment, in_pod);
 		if (!(a->news & NEWS_BLOCKED))
@@ -204,7 +229,7 @@ static void say_news(struct engine *e, struct engine_pod *p)
 	if (!any_leaving(p)) /* the last one brings us here again */
 		say_memberships(e, p, NEWS_RELEASED, "Released",
 				"the pod has finished, and its GUID has left its partitions");
-	if (blocked && !chain_linked(&p->in_telling))
+	if ((blocked || problem || refusal) && !chain_linked(&p->in_telling))
 		stand(e, p);
 }
 
@@ -239,41 +264,21 @@ void engine_tell_unlisted(struct engine *e, struct engine_pod *p)
 	}
 }
 
-static void say_text(struct engine *e, const struct engine_pod *p, const char *reason, const char *what,
-		     const char *why)
-{
-	struct note note = { 0 };
-
-	note_add(&note, "%s%s%.400s", what ? what : "", what ? ": " : "", why);
-	say_note(e, p, true, reason, &note);
-}
-
 static void say_away(struct engine *e, const struct engine_pod *p, const char *what, const char *why)
 {
 	say_text(e, p, "FabricUnavailable", what, why);
 }
 
-/* What concerns the pod as a whole. */
-static void say_whole(struct engine *e, const struct engine_pod *p, bool problem, bool refusal)
-{
-	if (problem)
-		say_text(e, p, "BadAnnotation", NULL, p->problem);
-	if (refusal)
-		say_text(e, p, "RecordRefused", "the API server refuses the pod's annotations", p->refusal);
-}
-
 void engine_tell_problem(struct engine *e, struct engine_pod *p)
 {
-	say_whole(e, p, true, false);
-	if (!chain_linked(&p->in_telling))
-		stand(e, p);
+	p->tell_problem = true;
+	tell_soon(e, p);
 }
 
 void engine_tell_refusal(struct engine *e, struct engine_pod *p)
 {
-	say_whole(e, p, false, true);
-	if (!chain_linked(&p->in_telling))
-		stand(e, p);
+	p->tell_refusal = true;
+	tell_soon(e, p);
 }
 
 /* What it waits for, again where it was told.  False: it waits for nothing, or for nothing that can be told yet. */
