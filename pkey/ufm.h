@@ -31,7 +31,7 @@ struct ufm_options {
 	bool insecure;        /* UFM_INSECURE_SKIP_VERIFY */
 	bool ip_over_ib;
 	const char *identity; /* for UFM's access log: which of our processes asked; NULL: not said */
-	int64_t timeout_ms; /* of one write, probe, or one PKey's list; the list of all gets six times as long */
+	int64_t timeout_ms;   /* of one write, probe, or one PKey's list; the list of all gets six times as long */
 };
 
 /* All of `options` is copied.  ERROR_INVALID: a bad address, or credentials that the auth method needs are missing. */

@@ -17,7 +17,7 @@ struct kube;
 
 int kube_new(struct kube **ret, struct loop *loop, const struct kube_config *config, const char *user_agent,
 	     struct error *err);
-void kube_free(struct kube *kube); /* cancels everything without calling back */
+void kube_free(struct kube *kube);      /* cancels everything without calling back */
 void kube_drop_idle(struct kube *kube); /* the next request opens a new connection */
 
 /* What is asked of the API server, for those who measure it. */
