@@ -96,7 +96,7 @@ def add_after_it_is_published_and_once_more(world):
     second = attach(world, node, "p")
     expect_equal({given(node, first), given(node, second)}, {guid}, "the published GUID")
     expect_equal(len(world.ufm.writes()), before, "writes to UFM")
-    expect_equal(daemon.metric("ufmsync_attach_waiting"), 0, "waiting")
+    eventually("waiting", lambda: daemon.metric("ufmsync_attach_waiting") == 0)
 
 
 @long

@@ -69,7 +69,7 @@ def each_reason_says_what_to_do(world):
         for word in words:
             expect(word in event["note"], "%s says %r: %s" % (reason, word, event["note"]))
         expect_equal((event["type"], len(world.events(name))), ("Warning", 1), reason)
-    expect_equal(daemon.metric('ufmsync_events_total{outcome="sent"}'), 6, "Events that were counted")
+    eventually("Events that were counted", lambda: daemon.metric('ufmsync_events_total{outcome="sent"}') == 6)
 
 
 @scenario()
@@ -90,7 +90,7 @@ def repeated_event_is_counted_and_not_multiplied(world):
     event = eventually("it is counted", counted, 30)
     expect_equal(event["metadata"]["name"], first["metadata"]["name"], "the Event")
     expect(len(event["series"]["lastObservedTime"]) == 27, "a MicroTime: %r" % event["series"])
-    expect_equal(daemon.metric('ufmsync_events_total{outcome="series"}'), 1, "repetitions that were counted")
+    eventually("repetitions that were counted", lambda: daemon.metric('ufmsync_events_total{outcome="series"}') == 1)
     if world.kube.kind != "real":
         return
     old = [e for e in world.client.call("GET", CORE_EVENTS % world.ns("a"))["items"] if e["reason"] == "NetworkNotFound"]
@@ -260,7 +260,7 @@ def event_that_the_api_server_refuses_is_told_in_the_log(world):
     world.guid("p")
     lines = eventually("the log says so", lambda: daemon.said("EVENT_REFUSED"))
     expect("an admission rule of the site" in lines[0]["message"], lines)
-    expect_equal(daemon.metric('ufmsync_events_total{outcome="refused"}'), 1, "counted")
+    eventually("counted", lambda: daemon.metric('ufmsync_events_total{outcome="refused"}') == 1)
     world.pod("q", "ib")
     world.event("q", "Member")
     expect_equal(world.events("p"), [], "it is not tried again")

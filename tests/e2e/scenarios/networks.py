@@ -218,7 +218,7 @@ def other_network_types_are_left_alone(world):
     for name in ("ipoib", "macvlan", "sriov"):
         world.stays_untouched(name, seconds=0.3)
         expect_equal(world.events(name), [], "Events on " + name)
-    expect_equal(daemon.metric('ufmsync_attachments{state="published"}'), 1, "attachments")
+    eventually("attachments", lambda: daemon.metric('ufmsync_attachments{state="published"}') == 1)
 
 
 @scenario()

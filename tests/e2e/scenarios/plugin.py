@@ -279,4 +279,4 @@ def ungated_network_is_told_once(world):
                  [("NetworkAttachmentDefinition", 1)], "Events")
     for network in ("gated", "ours"):
         expect_equal(world.events(network, reason="UngatedNetwork"), [], network)
-    expect_equal(daemon.metric("ufmsync_networks_ungated"), 1, "metric")
+    eventually("metric", lambda: daemon.metric("ufmsync_networks_ungated") == 1)

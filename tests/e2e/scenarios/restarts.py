@@ -124,7 +124,7 @@ def annotations_of_ib_kubernetes_are_adopted_where_ufm_agrees(world):
     daemon = world.start(UFMSYNC_ADOPT="annotation")
     always("it stays in 0x5", lambda: set(world.members()) == {(5, "0200000000000077")}, 2)
     eventually("a record is written", lambda: world.get_pod("old")["metadata"]["annotations"].get(objects.RECORD))
-    expect_equal(daemon.metric('ufmsync_attachments{state="published"}'), 1, "attachments")
+    eventually("attachments", lambda: daemon.metric('ufmsync_attachments{state="published"}') == 1)
     world.delete_pod("old")
     world.gone_from_ufm("0200000000000077")
 
