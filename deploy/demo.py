@@ -312,12 +312,21 @@ def main():
         raise
 
 
+told_to_end = []
+
+
+def end(*_):
+    """Remembered too: Python drops an exception, this one as well, that comes while it tidies an object away."""
+    told_to_end.append(True)
+    sys.exit(1)
+
+
 def in_a_group_of_its_own():
     """Ctrl-C then comes to the one process that stays behind, which has this one end all the others in order."""
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+        signal.signal(signal.SIGTERM, end)
         return
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
@@ -328,3 +337,4 @@ def in_a_group_of_its_own():
 if __name__ == "__main__":
     in_a_group_of_its_own()
     main()
+    sys.exit(1 if told_to_end else 0)

@@ -14,7 +14,7 @@ for folder in ("tests/e2e", "tests/opensm"):
     sys.path.insert(0, os.path.join(root, folder))
 
 import objects  # noqa: E402
-from demo import Demo, ask, in_a_group_of_its_own, say, table  # noqa: E402
+from demo import Demo, ask, in_a_group_of_its_own, say, table, told_to_end  # noqa: E402
 from fabric import Fabric, guid_of_host  # noqa: E402
 from node import Access  # noqa: E402
 from servers import Daemon, MockKube, eventually, free_port  # noqa: E402
@@ -193,3 +193,4 @@ def main():
 
 
 main()
+sys.exit(1 if told_to_end else 0)
