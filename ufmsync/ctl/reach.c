@@ -11,8 +11,10 @@
 #include "ufmsync/ctl/reach_private.h"
 
 enum {
-	ATTEMPTS = 8,
-	PAUSE_MS = 250,
+	/* The API server's proxy takes one of the replicas by chance each time: of two, twenty times the wrong one is one in a
+	 * million. */
+	ATTEMPTS = 20,
+	PAUSE_MS = 100,
 	PROGRESS_MS = 1000,
 	TEXT_MAX = 1024,
 	PATH_MAX_BYTES = 16 << 10,
