@@ -5,14 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dns_name.h"
 #include "base/duration.h"
+#include "base/flags.h"
 #include "base/mem.h"
 
 #define PREFIX "UFMSYNC_CNI_"
 
-static const struct {
-	const char *flag, *variable, *otherwise, *accepted, *help;
-} table[] = {
+static const struct flag table[] = {
 	[OPTION_SERVER] = { "server", PREFIX "SERVER", NULL,
 			    "HOST:PORT, the host a name or an address ([fd00::1]:8443)",
 			    "where the service is; a name is resolved here, the node gets an address" },
@@ -47,18 +47,11 @@ static const struct {
 };
 _Static_assert(array_length(table) == OPTION_COUNT, "each option has its row");
 
-/* Variables that Kubernetes itself makes for a Service named ufmsync-cni. */
-static const char *const service_links[] = { PREFIX "SERVICE_", PREFIX "PORT" };
-
-static bool begins(const char *text, const char *with)
-{
-	return strncmp(text, with, strlen(with)) == 0;
-}
+static const struct flags flags = { table, OPTION_COUNT, PREFIX };
 
 static int bad(enum option option, const char *value, struct error *err)
 {
-	return error_set(err, ERROR_INVALID, "--%s (%s): '%.200s' is not accepted: it takes %s", table[option].flag,
-			 table[option].variable, value, table[option].accepted);
+	return flags_refuse(&table[option], value, err);
 }
 
 /* --- where a value comes from ----------------------------------------------------------------------------------- */
@@ -86,35 +79,12 @@ static bool take_word(struct options *options, const char *word, bool *said)
 	return true;
 }
 
-/* --flag=VALUE or --flag VALUE: how many arguments that were. */
-static int take_flag(struct options *options, const char *const *argv, struct error *err)
-{
-	for (int i = 0; i < OPTION_COUNT && begins(argv[0], "--"); i++) {
-		size_t n = strlen(table[i].flag);
-		if (!begins(argv[0] + 2, table[i].flag))
-			continue;
-		const char *behind = argv[0] + 2 + n;
-		if (*behind == '=') {
-			options->text[i] = behind + 1;
-			return 1;
-		}
-		if (*behind)
-			continue;
-		if (!argv[1])
-			return error_set(err, ERROR_INVALID, "--%s needs a value: %s", table[i].flag,
-					 table[i].accepted);
-		options->text[i] = argv[1];
-		return 2;
-	}
-	return error_set(err, ERROR_INVALID, "'%.200s' is not known: see --help", argv[0]);
-}
-
 static int read_arguments(struct options *options, const char *const *argv, struct error *err)
 {
 	bool said = false;
 
 	for (int i = argv[0] ? 1 : 0; argv[i];) {
-		int took = take_word(options, argv[i], &said) ? 1 : take_flag(options, &argv[i], err);
+		int took = take_word(options, argv[i], &said) ? 1 : flags_take(&flags, &argv[i], options->text, err);
 		if (took < 0)
 			return -1;
 		i += took;
@@ -124,36 +94,6 @@ static int read_arguments(struct options *options, const char *const *argv, stru
 	return 0;
 }
 
-static bool is_variable(const char *entry, const char *name)
-{
-	return begins(entry, name) && entry[strlen(name)] == '=';
-}
-
-static int read_variable(struct options *options, const char *entry, struct error *err)
-{
-	for (size_t i = 0; i < array_length(service_links); i++)
-		if (begins(entry, service_links[i]))
-			return 0;
-	for (int i = 0; i < OPTION_COUNT; i++)
-		if (is_variable(entry, table[i].variable)) {
-			if (!options->text[i])
-				options->text[i] = strchr(entry, '=') + 1;
-			return 0;
-		}
-	if (begins(entry, PREFIX))
-		return error_set(err, ERROR_INVALID, "the variable %.*s is not known: see --help",
-				 (int)strnlen(entry, strcspn(entry, "=")), entry);
-	return 0;
-}
-
-/* An empty value is "not set", wherever it came from. */
-static void fill_in(struct options *options)
-{
-	for (int i = 0; i < OPTION_COUNT; i++)
-		if (!options->text[i] || !*options->text[i])
-			options->text[i] = table[i].otherwise;
-}
-
 /* --- what is accepted ------------------------------------------------------------------------------------------- */
 
 static bool only(const char *text, size_t n, const char *characters)
@@ -161,29 +101,10 @@ static bool only(const char *text, size_t n, const char *characters)
 	return n > 0 && strspn(text, characters) >= n;
 }
 
-#define DIGITS  "0123456789"
-#define UPPER   "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define LETTERS "abcdefghijklmnopqrstuvwxyz" UPPER
+#define DIGITS "0123456789"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-enum { NAME_LENGTH = 253, LABEL_LENGTH = 63, PORT_DIGITS = 5, ADDRESS_LENGTH = 64 };
-
-/* A DNS name: what the plugin takes, too. */
-static bool is_name(const char *text, size_t n)
-{
-	size_t label = 0;
-
-	if (n > NAME_LENGTH || !only(text, n, LETTERS DIGITS ".-"))
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		bool edge = label == 0 || i + 1 == n || text[i + 1] == '.';
-		if (edge && (text[i] == '.' || text[i] == '-'))
-			return false;
-		label = text[i] == '.' ? 0 : label + 1;
-		if (label > LABEL_LENGTH)
-			return false;
-	}
-	return true;
-}
+enum { PORT_DIGITS = 5, ADDRESS_LENGTH = 64 };
 
 static bool is_ipv6(const char *text, size_t n)
 {
@@ -215,7 +136,7 @@ static int read_server(struct options *options, struct error *err)
 		return bad(OPTION_SERVER, text, err);
 	size_t n = (size_t)(colon - text);
 	bool brackets = n > 2 && text[0] == '[' && text[n - 1] == ']';
-	if (brackets ? !is_ipv6(text + 1, n - 2) : !is_name(text, n))
+	if (brackets ? !is_ipv6(text + 1, n - 2) : !dns_name_is_valid(text, n))
 		return bad(OPTION_SERVER, text, err);
 	options->host = brackets ? mem_dup_n(text + 1, n - 2) : mem_dup_n(text, n);
 	options->port = mem_dup(colon + 1);
@@ -226,9 +147,10 @@ static int read_names(struct options *options, struct error *err)
 {
 	const char *server_name = options->text[OPTION_SERVER_NAME], *node = options->text[OPTION_NODE];
 
-	if (server_name && !is_name(server_name, strlen(server_name)) && !is_ipv6(server_name, strlen(server_name)))
+	if (server_name && !dns_name_is_valid(server_name, strlen(server_name)) &&
+	    !is_ipv6(server_name, strlen(server_name)))
 		return bad(OPTION_SERVER_NAME, server_name, err);
-	if (node && (!is_name(node, strlen(node)) || strcspn(node, UPPER) < strlen(node)))
+	if (node && (!dns_name_is_valid(node, strlen(node)) || strcspn(node, UPPER) < strlen(node)))
 		return bad(OPTION_NODE, node, err);
 	if (!server_name)
 		options->text[OPTION_SERVER_NAME] = options->host;
@@ -271,16 +193,11 @@ static int read_timeout(const struct options *options, enum option option, struc
 
 static int read_log(struct options *options, struct error *err)
 {
-	static const char *const formats[] = { [LOG_AUTO] = "auto", [LOG_TEXT] = "text", [LOG_JSON] = "json" };
+	const char *level = options->text[OPTION_LOG_LEVEL], *format = options->text[OPTION_LOG_FORMAT];
 
-	if (!log_level_parse(&options->log_level, options->text[OPTION_LOG_LEVEL]))
-		return bad(OPTION_LOG_LEVEL, options->text[OPTION_LOG_LEVEL], err);
-	for (size_t i = 0; i < array_length(formats); i++)
-		if (strcmp(options->text[OPTION_LOG_FORMAT], formats[i]) == 0) {
-			options->log_format = (enum log_format)i;
-			return 0;
-		}
-	return bad(OPTION_LOG_FORMAT, options->text[OPTION_LOG_FORMAT], err);
+	if (!log_level_parse(&options->log_level, level))
+		return bad(OPTION_LOG_LEVEL, level, err);
+	return flags_read_log_format(&table[OPTION_LOG_FORMAT], format, &options->log_format, err);
 }
 
 static int check(struct options *options, struct error *err)
@@ -302,10 +219,8 @@ int options_parse(struct options *options, const char *const *argv, const char *
 		return -1;
 	if (options->how == OPTIONS_HELP || options->how == OPTIONS_VERSION)
 		return 0;
-	for (size_t i = 0; environ[i]; i++)
-		if (read_variable(options, environ[i], err) < 0)
-			return -1;
-	fill_in(options);
+	if (flags_read_environment(&flags, environ, options->text, err) < 0)
+		return -1;
 	if (check(options, err) == 0)
 		return 0;
 	options_free(options);
@@ -331,10 +246,6 @@ void options_help(FILE *out)
 	      "       ufmsync-cni-install --help | --version\n\n"
 	      "Each option is a flag or an environment variable; a flag wins.\n\n",
 	      out);
-	for (int i = 0; i < OPTION_COUNT; i++) {
-		fprintf(out, "  --%-17s %s\n", table[i].flag, table[i].help);
-		fprintf(out, "  %-19s %s: %s%s%s\n", "", table[i].variable, table[i].accepted,
-			table[i].otherwise ? "; default " : "", table[i].otherwise ? table[i].otherwise : "");
-	}
+	flags_print(&flags, out);
 	fputs("\nexit codes: 0 done, up to date or ended by SIGTERM; 1 failed or not up to date; 2 bad option\n", out);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dns_name.h"
 #include "base/duration.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -16,8 +17,6 @@ enum {
 	CONNECT_TIMEOUT_MS = 10 * 1000,
 	DURATION_LEAST_MS = 100,
 	DURATION_MOST_MS = 600 * 1000,
-	NAME_MAX_LEN = 253, /* of a DNS name */
-	LABEL_MAX_LEN = 63,
 	SHOWN_MAX = 80, /* of a value in a message */
 };
 
@@ -85,37 +84,16 @@ static bool take_server(struct node_file *file, const char *text)
 	return take_string(&file->port, colon + 1);
 }
 
-static bool is_dns_name(const char *text)
-{
-	size_t len = strlen(text), label = 0;
-
-	if (len == 0 || len > NAME_MAX_LEN)
-		return false;
-	for (const char *p = text;; p++) {
-		bool alphanumeric = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9');
-		if (alphanumeric || (*p == '-' && label > 0)) {
-			if (++label > LABEL_MAX_LEN)
-				return false;
-		} else if ((*p == '.' || *p == '\0') && label > 0 && p[-1] != '-') {
-			label = 0;
-		} else {
-			return false;
-		}
-		if (!*p)
-			return true;
-	}
-}
-
 static bool take_server_name(struct node_file *file, const char *text)
 {
-	return (is_address(text) || is_dns_name(text)) && take_string(&file->server_name, text);
+	return (is_address(text) || dns_name_is_valid(text, strlen(text))) && take_string(&file->server_name, text);
 }
 
 static bool take_node(struct node_file *file, const char *text)
 {
 	bool lower_case = strpbrk(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == NULL; /* as Kubernetes has it */
 
-	return lower_case && is_dns_name(text) && take_string(&file->node, text);
+	return lower_case && dns_name_is_valid(text, strlen(text)) && take_string(&file->node, text);
 }
 
 static bool take_file_name(char **out, const char *text)

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dns_name.h"
 #include "base/duration.h"
+#include "base/flags.h"
 #include "base/mem.h"
 
 #define PREFIX "UFMSYNC_SETUP_"
 
-static const struct {
-	const char *flag, *variable, *otherwise, *accepted, *help;
-} table[] = {
+static const struct flag table[] = {
 	[SETUP_OPTION_NAMESPACE] = { "namespace", "POD_NAMESPACE", "kube-system", "a namespace",
 				     "where the service, the Secrets and the ConfigMap are" },
 	[SETUP_OPTION_ONLY] = { "only", PREFIX "ONLY", "record-key,certificate",
@@ -36,30 +36,21 @@ static const struct {
 };
 _Static_assert(array_length(table) == SETUP_OPTION_COUNT, "each option has its row");
 
-/* Variables that Kubernetes itself makes for a Service named ufmsync-setup. */
-static const char *const service_links[] = { PREFIX "SERVICE_", PREFIX "PORT" };
+static const struct flags flags = { table, SETUP_OPTION_COUNT, PREFIX };
 
-#define DIGITS  "0123456789"
-#define LETTERS "abcdefghijklmnopqrstuvwxyz"
+#define DIGITS "0123456789"
+#define UPPER  "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 enum {
-	NAME_LENGTH = 253,
-	LABEL_LENGTH = 63,
 	NAMES_MAX = 32, /* further ones */
 	OWN_NAMES = 4,
 	DAYS_DIGITS = 3,
 	DAYS_MAX = 825, /* more is not believed by every client, and a third of a CA's life is longer */
 };
 
-static bool begins(const char *text, const char *with)
-{
-	return strncmp(text, with, strlen(with)) == 0;
-}
-
 static int bad(enum setup_option option, const char *value, struct error *err)
 {
-	return error_set(err, ERROR_INVALID, "--%s (%s): '%.200s' is not accepted: it takes %s", table[option].flag,
-			 table[option].variable, value, table[option].accepted);
+	return flags_refuse(&table[option], value, err);
 }
 
 /* --- where a value comes from ----------------------------------------------------------------------------------- */
@@ -83,33 +74,10 @@ static bool take_word(struct setup_options *options, const char *word)
 	return false;
 }
 
-/* --flag=VALUE or --flag VALUE: how many arguments that were. */
-static int take_flag(struct setup_options *options, const char *const *argv, struct error *err)
-{
-	for (int i = 0; i < SETUP_OPTION_COUNT && begins(argv[0], "--"); i++) {
-		size_t n = strlen(table[i].flag);
-		if (!begins(argv[0] + 2, table[i].flag))
-			continue;
-		const char *behind = argv[0] + 2 + n;
-		if (*behind == '=') {
-			options->text[i] = behind + 1;
-			return 1;
-		}
-		if (*behind)
-			continue;
-		if (!argv[1])
-			return error_set(err, ERROR_INVALID, "--%s needs a value: %s", table[i].flag,
-					 table[i].accepted);
-		options->text[i] = argv[1];
-		return 2;
-	}
-	return error_set(err, ERROR_INVALID, "'%.200s' is not known: see --help", argv[0]);
-}
-
 static int read_arguments(struct setup_options *options, const char *const *argv, struct error *err)
 {
 	for (int i = argv[0] ? 1 : 0; argv[i];) {
-		int took = take_word(options, argv[i]) ? 1 : take_flag(options, &argv[i], err);
+		int took = take_word(options, argv[i]) ? 1 : flags_take(&flags, &argv[i], options->text, err);
 		if (took < 0)
 			return -1;
 		i += took;
@@ -117,51 +85,11 @@ static int read_arguments(struct setup_options *options, const char *const *argv
 	return 0;
 }
 
-static int read_variable(struct setup_options *options, const char *entry, struct error *err)
-{
-	for (size_t i = 0; i < array_length(service_links); i++)
-		if (begins(entry, service_links[i]))
-			return 0;
-	for (int i = 0; i < SETUP_OPTION_COUNT; i++) {
-		size_t n = strlen(table[i].variable);
-		if (begins(entry, table[i].variable) && entry[n] == '=') {
-			if (!options->text[i])
-				options->text[i] = entry + n + 1;
-			return 0;
-		}
-	}
-	if (begins(entry, PREFIX))
-		return error_set(err, ERROR_INVALID, "the variable %.*s is not known: see --help",
-				 (int)strcspn(entry, "="), entry);
-	return 0;
-}
-
-/* An empty value is "not set", wherever it came from. */
-static void fill_in(struct setup_options *options)
-{
-	for (int i = 0; i < SETUP_OPTION_COUNT; i++)
-		if (!options->text[i] || !*options->text[i])
-			options->text[i] = table[i].otherwise;
-}
-
 /* --- what is accepted ------------------------------------------------------------------------------------------- */
 
-/* A DNS name as certificates have it: labels of letters, digits and '-' that begin and end with no '-'. */
 static bool is_name(const char *text, size_t n, bool dots)
 {
-	size_t label = 0;
-
-	if (n == 0 || n > NAME_LENGTH || strspn(text, dots ? LETTERS DIGITS "-." : LETTERS DIGITS "-") < n)
-		return false;
-	for (size_t i = 0; i < n; i++) {
-		bool edge = label == 0 || i + 1 == n || text[i + 1] == '.';
-		if (edge && (text[i] == '.' || text[i] == '-'))
-			return false;
-		label = text[i] == '.' ? 0 : label + 1;
-		if (label > LABEL_LENGTH)
-			return false;
-	}
-	return true;
+	return dns_name_is_valid(text, n) && strcspn(text, dots ? UPPER : UPPER ".") >= n;
 }
 
 static int check_name(const struct setup_options *options, enum setup_option option, bool dots, struct error *err)
@@ -216,16 +144,11 @@ static int read_duration(const struct setup_options *options, enum setup_option 
 
 static int read_log(struct setup_options *options, struct error *err)
 {
-	static const char *const formats[] = { [LOG_AUTO] = "auto", [LOG_TEXT] = "text", [LOG_JSON] = "json" };
+	const char *level = options->text[SETUP_OPTION_LOG_LEVEL], *format = options->text[SETUP_OPTION_LOG_FORMAT];
 
-	if (!log_level_parse(&options->log_level, options->text[SETUP_OPTION_LOG_LEVEL]))
-		return bad(SETUP_OPTION_LOG_LEVEL, options->text[SETUP_OPTION_LOG_LEVEL], err);
-	for (size_t i = 0; i < array_length(formats); i++)
-		if (strcmp(options->text[SETUP_OPTION_LOG_FORMAT], formats[i]) == 0) {
-			options->log_format = (enum log_format)i;
-			return 0;
-		}
-	return bad(SETUP_OPTION_LOG_FORMAT, options->text[SETUP_OPTION_LOG_FORMAT], err);
+	if (!log_level_parse(&options->log_level, level))
+		return bad(SETUP_OPTION_LOG_LEVEL, level, err);
+	return flags_read_log_format(&table[SETUP_OPTION_LOG_FORMAT], format, &options->log_format, err);
 }
 
 /* --- names of the certificate ------------------------------------------------------------------------------------ */
@@ -296,10 +219,8 @@ int setup_options_parse(struct setup_options *options, const char *const *argv, 
 		return -1;
 	if (options->how == SETUP_HELP || options->how == SETUP_VERSION)
 		return 0;
-	for (size_t i = 0; environ[i]; i++)
-		if (read_variable(options, environ[i], err) < 0)
-			return -1;
-	fill_in(options);
+	if (flags_read_environment(&flags, environ, options->text, err) < 0)
+		return -1;
 	if (check(options, err) == 0)
 		return 0;
 	setup_options_free(options);
@@ -327,11 +248,7 @@ void setup_options_help(FILE *out)
 	      "       ufmsync-setup --help | --version\n\n"
 	      "Each option is a flag or an environment variable; a flag wins.\n\n",
 	      out);
-	for (int i = 0; i < SETUP_OPTION_COUNT; i++) {
-		fprintf(out, "  --%-17s %s\n", table[i].flag, table[i].help);
-		fprintf(out, "  %-19s %s: %s%s%s\n", "", table[i].variable, table[i].accepted,
-			table[i].otherwise ? "; default " : "", table[i].otherwise ? table[i].otherwise : "");
-	}
+	flags_print(&flags, out);
 	fputs("\nexit codes: 0 done, all is as it should be, or (--stay) ended by SIGTERM; 1 failed, ended by SIGTERM\n"
 	      "before it was done, or somebody has to act: the message says how; 2 bad option; 4 (--check) something "
 	      "is\n"
