@@ -280,16 +280,22 @@ def leader_that_does_not_reach_ufm_stays_the_leader(world):
     pair.ends_as_wanted(FIRST)
 
 
-@long
-@scenario("mock")
-def leader_killed_right_after_it_took_over(world):
-    """Twice in a row; the second time before it has written anything, within the time that it owes the first one."""
+def just_taken_over(world):
+    """Of three replicas the first was killed: the pair, who leads now, and the identity of the one that is left."""
     pair = Pair(world)
     third = pair.add_replica()
     pair.half_of_the_burst()
     pair.replicas[0].kill()
     eventually("the second or third leads", lambda: pair.replicas[1].said("LEADING") or third.said("LEADING"), 30)
     second, last = (pair.replicas[1], THIRD) if pair.replicas[1].said("LEADING") else (third, SECOND)
+    return pair, second, last
+
+
+@long
+@scenario("mock")
+def leader_killed_right_after_it_took_over(world):
+    """Twice in a row; the second time before it has written anything, within the time that it owes the first one."""
+    pair, second, last = just_taken_over(world)
     second.kill()
     pair.the_leader_is_lost()
     pair.pods()
@@ -301,12 +307,7 @@ def leader_killed_right_after_it_took_over(world):
 @scenario("mock")
 def leader_told_to_stop_right_after_it_took_over(world):
     """What it owes to the one before it, its successor owes too."""
-    pair = Pair(world)
-    third = pair.add_replica()
-    pair.half_of_the_burst()
-    pair.replicas[0].kill()
-    eventually("the second or third leads", lambda: pair.replicas[1].said("LEADING") or third.said("LEADING"), 30)
-    second, last = (pair.replicas[1], THIRD) if pair.replicas[1].said("LEADING") else (third, SECOND)
+    pair, second, last = just_taken_over(world)
     pair.the_leader_is_lost()
     second.stop()
     pair.pods()
