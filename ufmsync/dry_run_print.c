@@ -1,61 +1,37 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "base/table.h"
 #include "ufmsync/dry_run_parts.h"
 
 /* For people: sums, then a line for all that is not simply kept, then what to look at. */
 
-enum { COLUMNS = 5, WIDTH_MAX = 64 };
-
-struct table {
+/* Which run, and the table that is filled. */
+struct filling {
 	const struct dry_run *run;
-	bool measuring;
-	uint64_t rows;
-	size_t width[COLUMNS];
+	struct table *table;
 };
 
-/* A cell that is wider than the rest of its column pushes the others in its line. */
-static void row(struct table *table, const char *const cells[COLUMNS])
+static void print(struct dry_run *run, const char *title, const struct table_column *columns, size_t n,
+		  void (*fill)(struct filling *filling))
 {
-	for (size_t i = 0; i < COLUMNS && cells[i]; i++) {
-		size_t width = strlen(cells[i]);
-		if (table->measuring && width > table->width[i])
-			table->width[i] = width < WIDTH_MAX ? width : WIDTH_MAX;
-		if (table->measuring)
-			continue;
-		bool last = i + 1 == COLUMNS || !cells[i + 1] || !*cells[i + 1];
-		printf("%s%-*s", i ? "  " : "", last ? 0 : (int)table->width[i], cells[i]);
-		if (last)
-			break;
+	struct filling filling = { run, table_new(columns, n) };
+
+	fill(&filling);
+	if (table_rows(filling.table) > 0) {
+		printf("\n%s\n", title);
+		table_print(filling.table, &(struct table_style){ .headers = true }, stdout);
 	}
-	if (!table->measuring)
-		fputc('\n', stdout);
-	table->rows++;
-}
-
-/* Twice: first for the widths. */
-static void print(struct dry_run *run, const char *title, const char *const head[COLUMNS],
-		  void (*rows)(struct dry_run *run, struct table *table))
-{
-	struct table table = { .run = run, .measuring = true };
-
-	row(&table, head);
-	rows(run, &table);
-	if (table.rows == 1)
-		return;
-	printf("\n%s\n", title);
-	table.measuring = false;
-	row(&table, head);
-	rows(run, &table);
+	table_free(filling.table);
 }
 
 /* --- the lists -------------------------------------------------------------------------------------------------- */
 
 static void interface_row(void *aux, const struct what_if_interface *interface)
 {
+	const struct filling *filling = aux;
 	const struct attachment_view *view = interface->view;
 	struct guid guid = interface->known_guid ? view->guid : interface->had;
 	char text[GUID_TEXT_MAX], *would, *why;
@@ -65,37 +41,40 @@ static void interface_row(void *aux, const struct what_if_interface *interface)
 	char *pod = mem_printf("%s/%s", view->pod_namespace, view->pod_name);
 	char *network = mem_printf("%s%s%s", view->network_name, *view->interface ? "@" : "", view->interface);
 	dry_run_say(interface, &would, &why);
-	row(aux, (const char *const[COLUMNS]){ pod, network, guid.v ? guid_format(text, guid) : "-", would, why });
+	table_row(filling->table,
+		  (const char *const[]){ pod, network, guid.v ? guid_format(text, guid) : NULL, would, why });
 	free(would);
 	free(why);
 	free(pod);
 	free(network);
 }
 
-static void interface_rows(struct dry_run *run, struct table *table)
+static void interface_rows(struct filling *filling)
 {
-	what_if_each(run->world, interface_row, table);
+	what_if_each(filling->run->world, interface_row, filling);
 }
 
 static void stray_row(void *aux, const struct what_if_stray *stray)
 {
-	struct table *table = aux;
+	const struct filling *filling = aux;
 	char guid[GUID_TEXT_MAX], pkey[PKEY_TEXT_MAX], *would, *why;
 
-	dry_run_say_stray(table->run, stray, &would, &why);
-	row(table, (const char *const[COLUMNS]){ guid_format(guid, stray->member.guid), pkey_format(pkey, stray->pkey),
-						 membership_name(stray->member.membership), would, why });
+	dry_run_say_stray(filling->run, stray, &would, &why);
+	table_row(filling->table,
+		  (const char *const[]){ guid_format(guid, stray->member.guid), pkey_format(pkey, stray->pkey),
+					 membership_name(stray->member.membership), would, why });
 	free(would);
 	free(why);
 }
 
-static void stray_rows(struct dry_run *run, struct table *table)
+static void stray_rows(struct filling *filling)
 {
-	what_if_each_stray(run->world, stray_row, table);
+	what_if_each_stray(filling->run->world, stray_row, filling);
 }
 
 static void pkey_row(void *aux, const struct what_if_pkey *pkey)
 {
+	const struct filling *filling = aux;
 	char text[PKEY_TEXT_MAX], was[24], joined[24], removed[24];
 
 	if (!pkey->joined && !pkey->removed)
@@ -103,12 +82,12 @@ static void pkey_row(void *aux, const struct what_if_pkey *pkey)
 	snprintf(was, sizeof was, "%" PRIu64, pkey->was);
 	snprintf(joined, sizeof joined, "%" PRIu64, pkey->joined);
 	snprintf(removed, sizeof removed, "%" PRIu64, pkey->removed);
-	row(aux, (const char *const[COLUMNS]){ pkey_format(text, pkey->pkey), was, joined, removed });
+	table_row(filling->table, (const char *const[]){ pkey_format(text, pkey->pkey), was, joined, removed });
 }
 
-static void pkey_rows(struct dry_run *run, struct table *table)
+static void pkey_rows(struct filling *filling)
 {
-	what_if_each_pkey(run->world, pkey_row, table);
+	what_if_each_pkey(filling->run->world, pkey_row, filling);
 }
 
 /* --- the sums --------------------------------------------------------------------------------------------------- */
@@ -150,14 +129,25 @@ static void print_sums(struct dry_run *run)
 
 void dry_run_print_table(struct dry_run *run)
 {
-	static const char *const pkeys[COLUMNS] = { "PKEY", "MEMBERS", "JOINED", "REMOVED" };
-	static const char *const interfaces[COLUMNS] = { "POD", "NETWORK", "GUID", "WOULD", "WHY" };
-	static const char *const strays[COLUMNS] = { "GUID", "PKEY", "MEMBERSHIP", "WOULD", "WHY" };
+	static const struct table_column pkeys[] = { { .title = "PKEY" },
+						     { .title = "MEMBERS", .right = true },
+						     { .title = "JOINED", .right = true },
+						     { .title = "REMOVED", .right = true } };
+	static const struct table_column interfaces[] = { { .title = "POD" },
+							  { .title = "NETWORK" },
+							  { .title = "GUID" },
+							  { .title = "WOULD" },
+							  { .title = "WHY" } };
+	static const struct table_column strays[] = { { .title = "GUID" },
+						      { .title = "PKEY" },
+						      { .title = "MEMBERSHIP" },
+						      { .title = "WOULD" },
+						      { .title = "WHY" } };
 
 	print_sums(run);
-	print(run, "Members that would change", pkeys, pkey_rows);
-	print(run, "Interfaces that are not simply kept", interfaces, interface_rows);
-	print(run, "Members of our range without a pod of theirs", strays, stray_rows);
+	print(run, "Members that would change", pkeys, array_length(pkeys), pkey_rows);
+	print(run, "Interfaces that are not simply kept", interfaces, array_length(interfaces), interface_rows);
+	print(run, "Members of our range without a pod of theirs", strays, array_length(strays), stray_rows);
 	if (run->n_warnings)
 		puts("\nLook at this first");
 	for (size_t i = 0; i < run->n_warnings; i++)

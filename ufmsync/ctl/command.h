@@ -3,8 +3,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "base/table.h"
 #include "ufmsync/ctl/reach.h"
-#include "ufmsync/ctl/table.h"
 
 /* One file a command; the table of all (commands.c) is what usage, completion and man page are printed from. */
 

@@ -2,7 +2,7 @@
 
 #include <jansson.h>
 
-#include "ufmsync/ctl/table.h"
+#include "base/table.h"
 
 /* What an attachment (Attachment of openapi.json) is doing, and what to do when it waits for somebody: the end of a sentence
  * that begins with it, such as "waits for NetworkAttachmentDefinition tenant-a/ib0, which does not exist: create it".  The

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "ufmsync/ctl/table.h"
+#include "base/table.h"
 
 static const struct table_column columns[] = {
 	{ "POD", .may_cut = true, .key = true },
@@ -175,5 +175,5 @@ int main(void)
 		cmocka_unit_test(test_rows_are_sorted_by_their_keys_whole),
 	};
 
-	return cmocka_run_group_tests_name("ctl_table", tests, NULL, NULL);
+	return cmocka_run_group_tests_name("table", tests, NULL, NULL);
 }

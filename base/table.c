@@ -1,4 +1,4 @@
-#include "ufmsync/ctl/table.h"
+#include "base/table.h"
 
 #include <assert.h>
 #include <stdint.h>
