@@ -18,18 +18,13 @@ struct walk {
 
 static json_t *stray_item(const struct stray_view *view)
 {
-	static const char *const kinds[] = {
-		[STRAY_IS_ORPHAN] = "orphan",
-		[STRAY_IS_UNEXPECTED] = "unexpected",
-		[STRAY_IS_FOREIGN] = "foreign",
-	};
 	json_t *item = json_object();
 
 	api_put(item, "guid", api_guid(view->guid));
 	api_put(item, "pkey", api_pkey(view->pkey));
 	api_put(item, "membership", json_string_nocheck(membership_name(view->membership)));
 	api_put_bool(item, "index0", view->index0);
-	api_put(item, "kind", json_string_nocheck(kinds[view->kind]));
+	api_put(item, "kind", json_string_nocheck(stray_kind_name(view->kind)));
 	api_put_bool(item, "removing", view->removing);
 	api_put_bool(item, "removable", view->removable);
 	api_put(item, "firstSeen", api_time_or_null(view->first_seen));

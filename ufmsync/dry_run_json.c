@@ -80,16 +80,13 @@ static void put_interface(void *aux, const struct what_if_interface *interface)
 
 static void put_stray(void *aux, const struct what_if_stray *stray)
 {
-	static const char *const kinds[] = {
-		[STRAY_IS_ORPHAN] = "orphan", [STRAY_IS_UNEXPECTED] = "unexpected", [STRAY_IS_FOREIGN] = "foreign"
-	};
 	struct list *list = aux;
 	char *would, *why, *pod = stray->name ? mem_printf("%s/%s", stray->namespace, stray->name) : NULL;
 
 	dry_run_say_stray(list->run, stray, &would, &why);
 	put(list, json_pack("{s:o,s:o,s:s,s:s,s:b,s:o,s:s?,s:s,s:s}", "guid", guid_text(stray->member.guid), "pkey",
 			    pkey_text(stray->pkey), "membership", membership_name(stray->member.membership), "kind",
-			    kinds[stray->kind], "removed", stray->removed_after_ms >= 0, "afterSeconds",
+			    stray_kind_name(stray->kind), "removed", stray->removed_after_ms >= 0, "afterSeconds",
 			    stray->removed_after_ms < 0 ? json_null() : json_integer(stray->removed_after_ms / 1000),
 			    "pod", pod, "would", would, "why", why));
 	free(would);

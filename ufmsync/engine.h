@@ -328,6 +328,7 @@ enum member_kind engine_member_kind(const struct engine *engine, struct pkey pke
 
 /* A GUID of our range that is listed though no live attachment wants it there. */
 enum stray_kind { STRAY_IS_ORPHAN, STRAY_IS_UNEXPECTED /* of a live attachment, in another PKey */, STRAY_IS_FOREIGN };
+const char *stray_kind_name(enum stray_kind kind); /* "orphan"... */
 struct stray_view {
 	struct guid guid;
 	struct pkey pkey;

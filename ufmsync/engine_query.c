@@ -165,6 +165,17 @@ bool engine_pkey_from(const struct engine *e, uint16_t from, struct pkey_view *v
 
 /* --- strays --- */
 
+const char *stray_kind_name(enum stray_kind kind)
+{
+	static const char *const names[] = {
+		[STRAY_IS_ORPHAN] = "orphan",
+		[STRAY_IS_UNEXPECTED] = "unexpected",
+		[STRAY_IS_FOREIGN] = "foreign",
+	};
+
+	return names[kind];
+}
+
 uint64_t engine_strays_revision(const struct engine *e)
 {
 	return e->strays_revision;
