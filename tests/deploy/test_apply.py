@@ -2,7 +2,7 @@
 """The manifests on a real kube-apiserver, by real kubectl: every object is taken as it was sent, and the service runs as the
 pod that they describe, with the rights of its own service account.
 
-usage: test_apply.py BINARIES [TEST ...]      KUBE_APISERVER names the API server (tests/e2e/kube-apiserver)
+usage: test_apply.py BINARIES [TEST ...]      KUBE_APISERVER names another API server than the one that is kept
 
 As root, in a network namespace of its own: UFM answers at port 443 there, and the service listens at its own ports."""
 

@@ -343,6 +343,14 @@ def folder_in_memory(least=1 << 30):
     return tempfile.mkdtemp(prefix="ufmsync-etcd-", dir=shm if roomy else None)
 
 
+def find_apiserver():
+    """KUBE_APISERVER, or the one that is kept, which may have to be built first."""
+    if not os.environ.get("KUBE_APISERVER"):
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "kube-apiserver")
+        os.environ["KUBE_APISERVER"] = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    return os.environ["KUBE_APISERVER"]
+
+
 class RealKube(Kube):
     """kube-apiserver 1.20 and etcd of Debian on loopback."""
     kind = "real"
@@ -350,7 +358,7 @@ class RealKube(Kube):
     PLAIN_TOKEN = "kube-token-8122"  # of the user "plain", who may nothing
 
     def __init__(self, folder):
-        apiserver = os.environ["KUBE_APISERVER"]
+        apiserver = find_apiserver()
         etcd = os.environ.get("ETCD") or shutil.which("etcd") or "/usr/bin/etcd"
         self.folder = folder
         self.pki = os.path.join(folder, "pki")

@@ -23,6 +23,7 @@ import produced  # noqa: E402
 import scenario  # noqa: E402
 import scenarios  # noqa: E402
 import service_scenarios  # noqa: E402
+from play import FAILED, PASSED, SKIPPED, play  # noqa: E402
 from servers import MockKube  # noqa: E402
 from service_world import OpensmWorld  # noqa: E402
 from world import RECORD_KEY  # noqa: E402
@@ -59,13 +60,14 @@ def leaked(world):
 
 
 def run_one(name, function, kube, options):
+    """Its verdict."""
     folder = tempfile.mkdtemp(prefix="ufmsync-service-")
     world = OpensmWorld(kube, options.binaries, folder)
-    begin, problem, skipped = time.monotonic(), None, ""
+    begin, problem, skipped = time.monotonic(), None, None
     try:
         function(world)
     except scenario.Skip as reason:
-        skipped = " skipped: %s" % reason
+        skipped = str(reason)
     except Exception:
         problem = traceback.format_exc(limit=-6)
     text = ""
@@ -79,7 +81,8 @@ def run_one(name, function, kube, options):
     if options.produced:
         produced.add(options.produced, produced.of_folder(folder))
     problem = problem or "; ".join(leaked(world))
-    print("%s %s (%.1f s)%s" % ("FAILED" if problem else "ok    ", name, time.monotonic() - begin, skipped), flush=True)
+    print("%s %s (%.1f s)%s" % ("FAILED" if problem else "skip  " if skipped else "ok    ", name, time.monotonic() - begin,
+                                ": " + skipped if skipped and not problem else ""), flush=True)
     if problem:
         print(problem, text, sep="\n", flush=True)
         for daemon in world.daemons:
@@ -87,14 +90,15 @@ def run_one(name, function, kube, options):
         print("files are in " + folder, flush=True)
     elif not options.keep:
         shutil.rmtree(folder, ignore_errors=True)
-    return not problem
+    return FAILED if problem else SKIPPED if skipped else PASSED
 
 
-def work(wanted, options):
+def work(some, verdict, options):
     folder = tempfile.mkdtemp(prefix="ufmsync-kube-")
     kube = MockKube(options.binaries, folder)
     try:
-        return sum(not run_one(name, function, kube, options) for name, function in wanted)
+        for name, function in some:
+            verdict(run_one(name, function, kube, options))
     finally:
         kube.end()
         shutil.rmtree(folder, ignore_errors=True)
@@ -123,21 +127,7 @@ def main():
     if not wanted:
         print("no scenario is named like '%s'" % options.only, file=sys.stderr)
         return 2
-    children = []
-    for job in range(options.jobs):
-        pid = os.fork()
-        if pid == 0:
-            failed = 100
-            try:
-                failed = work(wanted[job::options.jobs], options)
-            except BaseException:
-                traceback.print_exc()
-            sys.stdout.flush()
-            os._exit(min(failed, 100))
-        children.append(pid)
-    failed = sum(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children)
-    print("%d passed, %d failed" % (len(wanted) - failed, failed))
-    return 1 if failed else 0
+    return play(wanted, options.jobs, lambda some, verdict: work(some, verdict, options))
 
 
 if __name__ == "__main__":
